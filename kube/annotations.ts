@@ -1,0 +1,99 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+
+/**
+ * The annotations by which controller and agents speak to each other through the Kubernetes API.
+ * Each value is one JSON document; both sides validate what they read, since anybody who may patch the object could
+ * have written it.
+ */
+
+const ipAddress = z.string().refine((text) => isIP(text) !== 0, "not an IP address");
+const cidr = z.string().refine((text) => {
+  const [address = "", prefix = "", ...rest] = text.split("/");
+  const family = isIP(address);
+  return rest.length === 0 && family !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+}, "not an address with a prefix length");
+const macAddress = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, "not a lower-case MAC address");
+const mtuBytes = z.int().min(576).max(65_535);
+
+/** On a Pod, written by the controller once the pod's rows are committed to the northbound database. */
+export const podNetworkAnnotationKey = "ovenbird.io/network";
+export const podNetworkAnnotation = z.object({
+  /** The pod this was written for: an annotation that a template copied to another pod is void. */
+  uid: z.string().min(1),
+  /** `Logical_Switch_Port.name`, and so the `iface-id` of the pod's OVS interface. */
+  port: z.string().min(1),
+  /** Addresses with the prefix length of their subnet, at most one per family, IPv4 first. */
+  addresses: z.array(cidr).min(1).max(2),
+  /** The router's address per family, in the order of `addresses`. */
+  gateways: z.array(ipAddress).max(2),
+  mac: macAddress,
+  mtuBytes,
+});
+export type PodNetworkAnnotation = z.infer<typeof podNetworkAnnotation>;
+
+/** On a Node, written by its agent: what the controller needs to know of the chassis. */
+export const nodeChassisAnnotationKey = "ovenbird.io/chassis";
+export const nodeChassisAnnotation = z.object({
+  /** `Open_vSwitch.external_ids:system-id`, which is `Chassis.name` in the southbound database. */
+  systemId: z.string().min(1),
+  /** Absent when the node has no gateway bridge: its pods then have no way out of the cluster. */
+  gateway: z
+    .object({
+      /** The hardware address that host and gateway router share on the gateway bridge. */
+      mac: macAddress,
+      /** The node's addresses on the gateway bridge, with prefix lengths. */
+      addresses: z.array(cidr).min(1),
+      /** The default gateways of the node's uplink, at most one per family. */
+      nextHops: z.array(ipAddress).max(2),
+      /** The physical network's name in `ovn-bridge-mappings`, for the `localnet` port. */
+      physicalNetwork: z.string().min(1),
+    })
+    .optional(),
+});
+export type NodeChassisAnnotation = z.infer<typeof nodeChassisAnnotation>;
+
+/** On a Node, written by the controller once the node's rows are committed. */
+export const nodeNetworkAnnotationKey = "ovenbird.io/node-network";
+export const nodeNetworkAnnotation = z.object({
+  /** The node's number: its blocks, its join address and its management address all follow from it. */
+  index: z.int().min(0),
+  /** The node's blocks of the cluster's networks, at most one per family, IPv4 first. */
+  subnets: z.array(cidr).min(1).max(2),
+  /** The management port: an internal interface on `br-int` through which node and pods meet. */
+  managementPort: z.object({
+    port: z.string().min(1),
+    mac: macAddress,
+    /** With prefix lengths, in the order of `subnets`. */
+    addresses: z.array(cidr).min(1).max(2),
+    /** The router's addresses on the node's switch, in the order of `subnets`. */
+    gateways: z.array(ipAddress).min(1).max(2),
+  }),
+  /** All networks that the node reaches through its management port (the cluster's pods, and the join network). */
+  routes: z.array(cidr),
+  mtuBytes,
+});
+export type NodeNetworkAnnotation = z.infer<typeof nodeNetworkAnnotation>;
+
+export type AnnotationResult<T> =
+  | { readonly kind: "absent" }
+  | { readonly kind: "valid"; readonly value: T }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+/**
+ * Reads one of the annotations above.
+ * @param text the annotation's value, undefined when the object does not bear it
+ */
+export function readAnnotation<T>(schema: z.ZodType<T>, text: string | undefined): AnnotationResult<T> {
+  if (text === undefined) return { kind: "absent" };
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return { kind: "invalid", reason: error instanceof Error ? error.message : String(error) };
+  }
+  const result = schema.safeParse(json);
+  return result.success
+    ? { kind: "valid", value: result.data }
+    : { kind: "invalid", reason: z.prettifyError(result.error) };
+}

@@ -1,0 +1,51 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Four projects, run one after another by `npm test`:
+ * `architecture` reads the tree, `unit` lies beside the code, `integration` starts real database servers,
+ * `e2e` builds a lab and sends real packets, so it has the machine for itself.
+ */
+export default defineConfig({
+  test: {
+    reporters: ["default"],
+    projects: [
+      {
+        test: { name: "architecture", include: ["test/architecture/**/*.test.ts"], sequence: { groupOrder: 0 } },
+      },
+      {
+        test: {
+          name: "unit",
+          include: ["{ovsdb-client-ts,ovsdb-schemas,kube,controller,node,cni,lab}/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "**/*.integration.test.ts"],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: [
+            "{ovsdb-client-ts,ovsdb-schemas,kube,controller,node,cni,lab}/**/*.integration.test.ts",
+            "test/{states,integration}/**/*.test.ts",
+          ],
+          exclude: ["**/node_modules/**"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
+  },
+});
