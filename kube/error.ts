@@ -1,0 +1,145 @@
+/**
+ * What went wrong, as a code to branch on.
+ *
+ * Of the server's making (`Status.reason`, apimachinery `meta/v1` types.go; the HTTP status where the reason is empty):
+ * `BAD_REQUEST`, `UNAUTHORIZED`, `FORBIDDEN`, `NOT_FOUND`, `ALREADY_EXISTS`, `CONFLICT`, `GONE` (also "Expired"),
+ * `INVALID`, `METHOD_NOT_ALLOWED`, `NOT_ACCEPTABLE`, `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`,
+ * `TOO_MANY_REQUESTS`, `SERVER_TIMEOUT`, `INTERNAL_ERROR`, `UNAVAILABLE`, and `UNEXPECTED_STATUS` for what none fits.
+ *
+ * Of this side's: `UNREACHABLE` (nothing was sent), `CONNECTION_LOST` (it may have been carried out), `TIMED_OUT`
+ * (our own bound; it may have been carried out), `ABORTED` (the caller's signal), `RESPONSE_TOO_LARGE`,
+ * `MALFORMED_RESPONSE`, `CREDENTIALS_FAILED` (exec plugin, token file, provider), `INVALID_CONFIG`, `CLOSED`.
+ */
+export type KubeErrorCode =
+  | "BAD_REQUEST"
+  | "UNAUTHORIZED"
+  | "FORBIDDEN"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "CONFLICT"
+  | "GONE"
+  | "INVALID"
+  | "METHOD_NOT_ALLOWED"
+  | "NOT_ACCEPTABLE"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "REQUEST_TOO_LARGE"
+  | "TOO_MANY_REQUESTS"
+  | "SERVER_TIMEOUT"
+  | "INTERNAL_ERROR"
+  | "UNAVAILABLE"
+  | "UNEXPECTED_STATUS"
+  | "UNREACHABLE"
+  | "CONNECTION_LOST"
+  | "TIMED_OUT"
+  | "ABORTED"
+  | "RESPONSE_TOO_LARGE"
+  | "MALFORMED_RESPONSE"
+  | "CREDENTIALS_FAILED"
+  | "INVALID_CONFIG"
+  | "CLOSED";
+
+export interface KubeErrorOptions {
+  readonly status?: number;
+  readonly reason?: string;
+  readonly details?: unknown;
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
+/** The one error of this package. */
+export class KubeError extends Error {
+  override readonly name = "KubeError";
+  readonly code: KubeErrorCode;
+  /** The HTTP status, where the server answered. */
+  readonly status: number | undefined;
+  /** `Status.reason` as the server wrote it. */
+  readonly reason: string | undefined;
+  /** `Status.details`: causes by field, and so on. */
+  readonly details: unknown;
+  /** How long the server asks to be left alone (`Retry-After`, or `Status.details.retryAfterSeconds`). */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: KubeErrorCode, message: string, options: KubeErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = options.status;
+    this.reason = options.reason;
+    this.details = options.details;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** Whether `error` is a KubeError, of one of `codes` where any are given. */
+export function isKubeError(error: unknown, ...codes: readonly KubeErrorCode[]): error is KubeError {
+  return error instanceof KubeError && (codes.length === 0 || codes.includes(error.code));
+}
+
+const codeOfReason: ReadonlyMap<string, KubeErrorCode> = new Map<string, KubeErrorCode>([
+  ["BadRequest", "BAD_REQUEST"],
+  ["Unauthorized", "UNAUTHORIZED"],
+  ["Forbidden", "FORBIDDEN"],
+  ["NotFound", "NOT_FOUND"],
+  ["AlreadyExists", "ALREADY_EXISTS"],
+  ["Conflict", "CONFLICT"],
+  ["Gone", "GONE"],
+  ["Expired", "GONE"],
+  ["Invalid", "INVALID"],
+  ["MethodNotAllowed", "METHOD_NOT_ALLOWED"],
+  ["NotAcceptable", "NOT_ACCEPTABLE"],
+  ["UnsupportedMediaType", "UNSUPPORTED_MEDIA_TYPE"],
+  ["RequestEntityTooLarge", "REQUEST_TOO_LARGE"],
+  ["TooManyRequests", "TOO_MANY_REQUESTS"],
+  ["ServerTimeout", "SERVER_TIMEOUT"],
+  ["Timeout", "SERVER_TIMEOUT"],
+  ["InternalError", "INTERNAL_ERROR"],
+  ["StorageReadError", "INTERNAL_ERROR"],
+  ["ServiceUnavailable", "UNAVAILABLE"],
+]);
+
+const codeOfStatus: ReadonlyMap<number, KubeErrorCode> = new Map<number, KubeErrorCode>([
+  [400, "BAD_REQUEST"],
+  [401, "UNAUTHORIZED"],
+  [403, "FORBIDDEN"],
+  [404, "NOT_FOUND"],
+  [405, "METHOD_NOT_ALLOWED"],
+  [406, "NOT_ACCEPTABLE"],
+  [409, "CONFLICT"],
+  [410, "GONE"],
+  [413, "REQUEST_TOO_LARGE"],
+  [415, "UNSUPPORTED_MEDIA_TYPE"],
+  [422, "INVALID"],
+  [429, "TOO_MANY_REQUESTS"],
+  [500, "INTERNAL_ERROR"],
+  [502, "UNAVAILABLE"],
+  [503, "UNAVAILABLE"],
+  [504, "SERVER_TIMEOUT"],
+]);
+
+/**
+ * The error that a `Status` object stands for, be it the body of an answer or the object of a watch's ERROR event.
+ * @param status the HTTP status; 0 takes it from the object
+ * @param body the decoded body; anything that is no Status gives an error by the HTTP status alone
+ * @param what names the request in the message
+ */
+export function errorOfStatus(status: number, body: unknown, what: string, retryAfterMs?: number): KubeError {
+  const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+  const isStatus = fields["kind"] === "Status";
+  const reason = isStatus && typeof fields["reason"] === "string" ? fields["reason"] : undefined;
+  const httpStatus = status !== 0 ? status : typeof fields["code"] === "number" ? fields["code"] : 0;
+  const text = isStatus && typeof fields["message"] === "string" ? fields["message"] : `HTTP status ${httpStatus}`;
+  const details = isStatus ? fields["details"] : undefined;
+  const seconds = (details as { retryAfterSeconds?: unknown } | undefined | null)?.retryAfterSeconds;
+  const wait = retryAfterMs ?? (typeof seconds === "number" && seconds > 0 ? seconds * 1000 : undefined);
+  return new KubeError(
+    (reason === undefined ? undefined : codeOfReason.get(reason)) ??
+      codeOfStatus.get(httpStatus) ??
+      "UNEXPECTED_STATUS",
+    `${what}: ${text}`,
+    {
+      status: httpStatus,
+      ...(reason === undefined ? {} : { reason }),
+      ...(details === undefined ? {} : { details }),
+      ...(wait === undefined ? {} : { retryAfterMs: wait }),
+    },
+  );
+}

@@ -1,0 +1,53 @@
+/** The Kubernetes API as Ovenbird needs it: connect, read and write, reflect, report Events, elect a leader. */
+export * from "./annotations.ts";
+export type {
+  CallOptions,
+  DeleteOptions,
+  KubeClient,
+  KubeClientOptions,
+  ListOptions,
+  ListPage,
+  ListPageOptions,
+  PatchOptions,
+  RawRequest,
+  RawResponse,
+  Selection,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from "./client.ts";
+export { createKubeClient } from "./client.ts";
+export type { CredentialSource, Credentials, KubeConnection } from "./connection.ts";
+export type { Discovery, ServedResource } from "./discovery.ts";
+export type { KubeErrorCode, KubeErrorOptions } from "./error.ts";
+export { errorOfStatus, isKubeError, KubeError } from "./error.ts";
+export type { EventNote, EventRecorder, EventRecorderOptions, EventSubject } from "./event-recorder.ts";
+export { createEventRecorder } from "./event-recorder.ts";
+export type { LoadKubeConfigOptions } from "./kubeconfig.ts";
+export { loadKubeConfig } from "./kubeconfig.ts";
+export type { LeaderElectionOptions, Leadership } from "./leader-election.ts";
+export { electLeader } from "./leader-election.ts";
+export type { Logger } from "./logger.ts";
+export type { KubeObject, ObjectMeta, OwnerReference } from "./object.ts";
+export { keyOf } from "./object.ts";
+export type { JsonPatchOperation, PatchType } from "./patch.ts";
+export { jsonPointer } from "./patch.ts";
+export type { ReflectOptions, ReflectorEvent, ReflectorProblem } from "./reflector.ts";
+export { reflect } from "./reflector.ts";
+export type { ObjectTarget, Resource } from "./resource.ts";
+export {
+  apiVersionOf,
+  configMaps,
+  customResourceDefinitions,
+  endpointSlices,
+  events,
+  leases,
+  namespaces,
+  networkPolicies,
+  nodes,
+  pathOf,
+  pods,
+  secrets,
+  serviceAccounts,
+  services,
+} from "./resource.ts";
