@@ -1,0 +1,112 @@
+import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { nodeBinary, root } from "./node-binary.ts";
+import { buildPlugin } from "./plugin.ts";
+
+/**
+ * A folder that runs on a host with neither this repository nor npm nor Node:
+ *
+ *     dist/<name>/ovenbird-<name>    launcher, start this
+ *     dist/<name>/<name>.mjs         our code and its packages in one file
+ *     dist/<name>/node               the runtime
+ *     dist/<name>/node_modules/      packages with native parts (koffi)
+ *     dist/agent/cni/ovenbird        the CNI plugin, which the agent installs into --cni-bin-dir
+ */
+export interface BundleRecipe {
+  readonly name: "agent" | "controller";
+  /** The program's entry, from the top of the repository. */
+  readonly entry: string;
+  /** Packages that can't be bundled since they load a native library. */
+  readonly native: readonly string[];
+  readonly withPlugin: boolean;
+  /** Flags for the runtime. */
+  readonly nodeFlags: readonly string[];
+}
+
+export const recipes: readonly BundleRecipe[] = [
+  // The agent serves one node: a small young generation keeps its memory low, and its throughput doesn't need more.
+  {
+    name: "agent",
+    entry: "node/main.ts",
+    native: ["koffi"],
+    withPlugin: true,
+    nodeFlags: ["--max-semi-space-size=1"],
+  },
+  { name: "controller", entry: "controller/main.ts", native: [], withPlugin: false, nodeFlags: [] },
+];
+
+/** CommonJS packages inside an ES module bundle ask for `require`. */
+const requireBanner =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+/**
+ * Builds one program's folder anew and puts it in place in one step.
+ * @param folder below which `<name>/` is made, `dist` by default
+ * @returns the launcher's absolute path
+ */
+export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dist")): Promise<string> {
+  const { name, entry, native, withPlugin, nodeFlags } = recipe;
+  await mkdir(folder, { recursive: true });
+  const scratch = await mkdtemp(join(folder, `.${name}-`));
+  try {
+    await build({
+      entryPoints: [join(root, entry)],
+      outfile: join(scratch, `${name}.mjs`),
+      bundle: true,
+      platform: "node",
+      target: "node24",
+      format: "esm",
+      minifySyntax: true,
+      minifyWhitespace: true,
+      sourcemap: "linked",
+      legalComments: "linked",
+      external: [...native],
+      banner: { js: requireBanner },
+      logLevel: "error",
+    });
+    await copyFile(nodeBinary(), join(scratch, "node"));
+    await chmod(join(scratch, "node"), 0o755);
+    for (const packageName of native) await copyNative(packageName, join(scratch, "node_modules"));
+    if (withPlugin) {
+      await mkdir(join(scratch, "cni"));
+      await copyFile(await buildPlugin(join(folder, "cni")), join(scratch, "cni", "ovenbird"));
+    }
+    const launcher = `ovenbird-${name}`;
+    await writeFile(join(scratch, launcher), launcherScript(name, nodeFlags), { mode: 0o755 });
+    await chmod(scratch, 0o755);
+    const target = join(folder, name);
+    await rm(target, { recursive: true, force: true });
+    await rename(scratch, target);
+    return join(target, launcher);
+  } catch (error) {
+    await rm(scratch, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Uses nothing but the shell's own commands: it must run with an empty PATH. */
+function launcherScript(name: string, nodeFlags: readonly string[]): string {
+  const flags = nodeFlags.map((flag) => ` ${flag}`).join("");
+  return `#!/bin/sh
+# Starts the Ovenbird ${name} with the runtime that lies beside it.
+here=$(CDPATH= cd -- "\${0%/*}" && pwd -P) || exit 1
+exec "$here/node" --enable-source-maps${flags} "$here/${name}.mjs" "$@"
+`;
+}
+
+/** What a native package needs at run time: its code and its prebuilt library for this architecture, no sources. */
+async function copyNative(packageName: string, modules: string): Promise<void> {
+  const from = join(root, "node_modules", packageName);
+  await cp(from, join(modules, packageName), {
+    recursive: true,
+    filter: (path) => !/\/(doc|vendor|lib)$/.test(path) && !/\.(cc|hh|md|d\.ts)$/.test(path),
+  });
+  // koffi's prebuilt libraries come as packages of their own, one per platform.
+  const scope = join(root, "node_modules", "@koromix");
+  for (const prebuilt of await readdir(scope)) {
+    if (prebuilt.startsWith(`${packageName}-`)) {
+      await cp(join(scope, prebuilt), join(modules, "@koromix", prebuilt), { recursive: true });
+    }
+  }
+}
