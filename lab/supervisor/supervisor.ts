@@ -1,0 +1,181 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { installPlugin } from "../kubelet/plugin.ts";
+import { identity, makeCertificates, writeKubeconfig } from "../topology/certificates.ts";
+import { hostPort, type Layout, paths, ports } from "../topology/layout.ts";
+import { buildNetwork } from "../topology/network.ts";
+import { createDaemon, type Daemon, type DaemonSpec, type DaemonStatus } from "./daemon.ts";
+import { centralFiles, nodeFiles } from "./plan.ts";
+import type { Step, SupervisorEvent } from "./protocol.ts";
+import { labMark } from "./teardown.ts";
+
+/** A daemon that ended this often without becoming ready, while `up` waits for it, makes `up` fail. */
+const attempts = 6;
+
+/** What `up` waits for once the daemons run; given from outside because it speaks to the Kubernetes API. */
+export interface Milestones {
+  /** Resolves when the Node object says Ready. */
+  nodeReady(name: string, signal: AbortSignal): Promise<void>;
+  /** Creates the demonstration pods where they are missing and resolves when all run, with a few words about them. */
+  demoPods(signal: AbortSignal): Promise<string>;
+}
+
+export interface Supervisor {
+  /** Makes what is missing and waits until all is ready. Bears repetition; a second call at the same time joins in. */
+  up(report: (event: SupervisorEvent) => void): Promise<void>;
+  status(): readonly DaemonStatus[];
+  stop(): void;
+}
+
+export function createSupervisor(layout: Layout, specs: readonly DaemonSpec[], milestones: Milestones): Supervisor {
+  const { pids, logs } = paths(layout.folder);
+  const listeners = new Set<() => void>();
+  const stopping = new AbortController();
+  const daemons = new Map<string, Daemon>();
+  let started = false;
+
+  for (const spec of specs)
+    daemons.set(
+      spec.name,
+      createDaemon(spec, {
+        labMark: labMark(layout.folder),
+        folders: { pids, logs },
+        awaitReady: (names, signal) => until(() => names.every(isReady), signal),
+        changed: () => {
+          for (const listener of [...listeners]) listener();
+        },
+        exited: (daemon) => {
+          for (const other of daemons.values()) if (other.spec.restartsWith?.includes(daemon.spec.name)) other.kill();
+        },
+      }),
+    );
+
+  function isReady(name: string): boolean {
+    return daemons.get(name)?.status().state === "ready";
+  }
+
+  /** Resolves when `test` holds, asked again at each change of any daemon's state. */
+  function until(test: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        listeners.delete(check);
+        signal.removeEventListener("abort", check);
+        settle();
+      };
+      const check = () => {
+        if (signal.aborted) return finish(() => reject(new Error("stopped")));
+        try {
+          if (test()) finish(resolve);
+        } catch (error) {
+          finish(() => reject(error));
+        }
+      };
+      listeners.add(check);
+      signal.addEventListener("abort", check);
+      check();
+    });
+  }
+
+  /** Resolves when all the named daemons are ready. @throws Error when one of them keeps ending */
+  function allReady(names: readonly string[]): Promise<void> {
+    const before = new Map(names.map((name) => [name, daemons.get(name)?.status().restarts ?? 0]));
+    return until(() => {
+      for (const name of names) {
+        const status = daemons.get(name)?.status();
+        if (status !== undefined && status.state !== "ready" && status.restarts - (before.get(name) ?? 0) >= attempts)
+          throw new Error(`${name} ${status.problem ?? "does not become ready"} (${logs}/${name}.log)`);
+      }
+      return names.every(isReady);
+    }, stopping.signal);
+  }
+
+  const named = (...names: string[]) => names.filter((name) => daemons.has(name));
+  const nodeDaemons = (node: string) => [...daemons.keys()].filter((name) => name.startsWith(`${node}.`));
+
+  const steps: readonly (Step & { readonly work: () => Promise<string | undefined> })[] = [
+    { key: "network", title: "Network namespaces, links and certificates", work: () => foundations(layout) },
+    {
+      key: "central",
+      title: "OVN central: northbound, southbound, northd",
+      work: async () => {
+        if (!started) for (const daemon of daemons.values()) daemon.start();
+        started = true;
+        await allReady(named("northbound", "southbound", "northd"));
+        return undefined;
+      },
+    },
+    {
+      key: "kubernetes",
+      title: layout.config.kubeconfig === undefined ? "Kubernetes API and scheduler" : "Way to the Kubernetes API",
+      work: () => allReady(named("api", "forward", "scheduler")).then(() => undefined),
+    },
+    {
+      key: "controller",
+      title: "Controller",
+      work: () => allReady(named("controller", "outside")).then(() => undefined),
+    },
+    ...layout.nodes.map((node) => ({
+      key: node.name,
+      title: `${node.name}: Open vSwitch, ovn-controller, agent, kubelet`,
+      work: async () => {
+        await allReady(nodeDaemons(node.name));
+        await milestones.nodeReady(node.name, stopping.signal);
+        return node.addresses.join(", ");
+      },
+    })),
+    ...(layout.config.demoPods
+      ? [{ key: "pods", title: "Pods", work: () => milestones.demoPods(stopping.signal) }]
+      : []),
+  ];
+
+  return {
+    async up(report) {
+      report({ kind: "steps", steps: steps.map(({ key, title }) => ({ key, title })) });
+      const perform = async ({ key, work }: (typeof steps)[number]) => {
+        report({ kind: "step", key, state: "running" });
+        try {
+          const detail = await work();
+          report({ kind: "step", key, state: "done", ...(detail === undefined ? {} : { detail }) });
+        } catch (error) {
+          const detail = error instanceof Error ? error.message : String(error);
+          report({ kind: "step", key, state: "failed", detail });
+          throw error;
+        }
+      };
+      // The nodes come up side by side; what is before and after them goes in order.
+      const isNode = (key: string) => layout.nodes.some((node) => node.name === key);
+      const first = steps.findIndex(({ key }) => isNode(key));
+      for (const step of steps.slice(0, first)) await perform(step);
+      await Promise.all(steps.filter(({ key }) => isNode(key)).map(perform));
+      for (const step of steps.slice(first).filter(({ key }) => !isNode(key))) await perform(step);
+    },
+    status: () => [...daemons.values()].map((daemon) => daemon.status()),
+    stop() {
+      stopping.abort();
+      for (const daemon of daemons.values()) daemon.stop();
+    },
+  };
+}
+
+/** All that daemons find when they start: folders, namespaces, certificates, kubeconfigs, the CNI plugin. */
+async function foundations(layout: Layout): Promise<undefined> {
+  const { pids, logs, kubeconfig } = paths(layout.folder);
+  await Promise.all(
+    [pids, logs, layout.central.folder, layout.outside.folder].map((folder) =>
+      mkdir(folder, { recursive: true, mode: 0o700 }),
+    ),
+  );
+  for (const node of layout.nodes) {
+    const files = nodeFiles(node);
+    for (const folder of [files.runFolder, files.cniConfFolder, files.cniBinFolder, files.sandboxes])
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+  await Promise.all([buildNetwork(layout), makeCertificates(layout)]);
+  const inside = `https://${hostPort(layout.central.addresses[0] ?? "", ports.api)}`;
+  await writeKubeconfig(kubeconfig, `https://127.0.0.1:${layout.config.apiPort}`, identity(layout, "admin"));
+  await writeKubeconfig(centralFiles(layout).controllerKubeconfig, inside, identity(layout, "controller"));
+  for (const node of layout.nodes)
+    await writeKubeconfig(nodeFiles(node).kubeconfig, inside, identity(layout, node.name));
+  await installPlugin(layout.nodes.map((node) => nodeFiles(node).cniBinFolder));
+  await writeFile(paths(layout.folder).config, `${JSON.stringify(layout.config, undefined, 2)}\n`);
+  return undefined;
+}

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { readdir, rm, rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { existingNamespaces } from "../topology/network.ts";
+import { run } from "../topology/run.ts";
+import { labMarkVariable } from "./daemon.ts";
+
+/** The value of `OVENBIRD_LAB` in every process of the lab that lives in `folder`. */
+export function labMark(folder: string): string {
+  return folder;
+}
+
+const killTimeoutMs = 10_000;
+
+/**
+ * Takes away all that a lab made, in whatever state it is: processes (told by the mark in their environment), the
+ * network namespaces and with them every link, and the state folder. Bears repetition.
+ * @param spare process ids to leave alone, such as the caller's own
+ */
+export async function tearDown(options: {
+  readonly name: string;
+  readonly folder: string;
+  readonly spare: readonly number[];
+}): Promise<void> {
+  await killMarked(labMark(options.folder), new Set(options.spare));
+  const namespaces = existingNamespaces(options.name);
+  if (namespaces.length > 0)
+    await run(["ip", "-force", "-batch", "-"], {
+      input: `${namespaces.map((name) => `netns delete ${name}`).join("\n")}\n`,
+    });
+  await rm(options.folder, { recursive: true, force: true });
+  await removeIfEmpty(dirname(options.folder));
+}
+
+async function removeIfEmpty(folder: string): Promise<void> {
+  const entries = await readdir(folder).catch(() => undefined);
+  if (entries?.length === 0) await rmdir(folder);
+}
+
+/** Kills until none is left: a process may have been forking while its siblings died. */
+async function killMarked(mark: string, spare: ReadonlySet<number>): Promise<void> {
+  const deadline = performance.now() + killTimeoutMs;
+  for (;;) {
+    const pids = markedProcesses(mark).filter((pid) => !spare.has(pid));
+    if (pids.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`processes ${pids.join(", ")} do not end`);
+    for (const pid of pids) kill(pid);
+    // They are not our children, so no event tells of their end.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** Living processes whose environment carries the lab's mark. */
+export function markedProcesses(mark: string): number[] {
+  const wanted = `${labMarkVariable}=${mark}`;
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => environmentOf(pid).split("\0").includes(wanted))
+    .map(Number);
+}
+
+/** Empty for zombies, kernel threads and processes that ended meanwhile. */
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import { z } from "zod";
+
+/** What `lab up` was asked for; kept as `config.json` in the state folder so that every later command agrees with it. */
+export const labConfig = z.object({
+  /** Short and without dashes: it stands in `ob-<name>-<x>`, and `ob-a-b-…` must belong to nobody but the lab `a-b`. */
+  name: z.string().regex(/^[a-z][a-z0-9]{0,14}$/, "a lab's name is 1 to 15 lower-case letters and digits"),
+  nodes: z.int().min(1).max(50),
+  families: z
+    .array(z.enum(["ipv4", "ipv6"]))
+    .min(1)
+    .max(2),
+  /** A kubeconfig file of a real cluster whose API is used instead of the embedded one. */
+  kubeconfig: z.string().optional(),
+  /** The 127.0.0.1 port of the user's kubeconfig; chosen at the first `up`. */
+  apiPort: z.int().min(1).max(65_535),
+  demoPods: z.boolean(),
+});
+export type LabConfig = z.infer<typeof labConfig>;
+export type Family = LabConfig["families"][number];
+
+/** The folder that holds one folder per lab. */
+export function stateParent(): string {
+  return process.env["OVENBIRD_LAB_STATE_DIR"] ?? "/var/lib/ovenbird-lab";
+}
+
+/** Where the lab `name` keeps everything that it writes. */
+export function stateFolder(name: string): string {
+  return join(stateParent(), name);
+}
+
+/** `ob-<name>-`: what the names of all network namespaces of a lab begin with. */
+export function namespacePrefix(name: string): string {
+  return `ob-${name}-`;
+}
+
+/** A network namespace as a path, as CNI and nsenter want it. */
+export function namespacePath(namespace: string): string {
+  return `/run/netns/${namespace}`;
+}
+
+export interface Host {
+  readonly name: string;
+  /** Its network namespace's name. */
+  readonly namespace: string;
+  /** Its underlay addresses without prefix lengths, IPv4 first. */
+  readonly addresses: readonly string[];
+  /** Where its daemons' sockets, databases and files lie. */
+  readonly folder: string;
+}
+
+export interface Layout {
+  readonly config: LabConfig;
+  readonly folder: string;
+  readonly underlay: string;
+  readonly central: Host;
+  /** The world outside the cluster, and the nodes' default gateway. */
+  readonly outside: Host & { readonly internet: readonly string[] };
+  readonly nodes: readonly Host[];
+  readonly prefixLengths: readonly number[];
+  readonly clusterCidrs: readonly string[];
+  readonly joinCidrs: readonly string[];
+  readonly nodePrefixes: readonly string[];
+}
+
+const byFamily = {
+  ipv4: {
+    host: (number: number) => `172.18.${number >> 8}.${number & 255}`,
+    prefixLength: 16,
+    internet: "203.0.113.10",
+    clusterCidr: "10.244.0.0/16",
+    joinCidr: "100.64.0.0/16",
+    nodePrefix: "24",
+  },
+  ipv6: {
+    host: (number: number) => `fd00:172:18::${number.toString(16)}`,
+    prefixLength: 64,
+    internet: "2001:db8:113::10",
+    clusterCidr: "fd00:10:244::/48",
+    joinCidr: "fd98::/64",
+    nodePrefix: "64",
+  },
+} as const;
+
+/** A unix socket's path has room for 107 bytes; the longest of ours below the state folder takes about 50. */
+const longestStateFolderBytes = 55;
+
+/** Everything that follows from the configuration: names, addresses, folders. Pure. */
+export function layoutOf(config: LabConfig, folder: string): Layout {
+  if (Buffer.byteLength(folder) > longestStateFolderBytes)
+    throw new Error(`the state folder ${folder} is too long for the unix sockets in it: set OVENBIRD_LAB_STATE_DIR`);
+  const families = config.families.map((family) => byFamily[family]);
+  const host = (name: string, number: number): Host => ({
+    name,
+    namespace: `${namespacePrefix(config.name)}${name}`,
+    addresses: families.map((family) => family.host(number)),
+    folder: join(folder, name),
+  });
+  return {
+    config,
+    folder,
+    underlay: `${namespacePrefix(config.name)}underlay`,
+    central: host("central", 2),
+    outside: { ...host("outside", 1), internet: families.map((family) => family.internet) },
+    nodes: Array.from({ length: config.nodes }, (_, index) => host(`node${index + 1}`, 11 + index)),
+    prefixLengths: families.map((family) => family.prefixLength),
+    clusterCidrs: families.map((family) => family.clusterCidr),
+    joinCidrs: families.map((family) => family.joinCidr),
+    nodePrefixes: families.map((family) => family.nodePrefix),
+  };
+}
+
+/** `host:port` with the brackets that IPv6 needs. */
+export function hostPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+export const ports = { api: 6443, northbound: 6641, southbound: 6642 } as const;
+
+/** Paths in the state folder that more than one part of the lab knows. */
+export function paths(folder: string) {
+  return {
+    config: join(folder, "config.json"),
+    supervisorSocket: join(folder, "supervisor.sock"),
+    supervisorLog: join(folder, "logs", "supervisor.log"),
+    apiSocket: join(folder, "api.sock"),
+    kubeconfig: join(folder, "kubeconfig"),
+    pki: join(folder, "pki"),
+    pids: join(folder, "pids"),
+    logs: join(folder, "logs"),
+    /** Where the prober of a host (a node, or `outside`) takes requests. */
+    controlSocket: (host: Host) => join(host.folder, "control.sock"),
+  } as const;
+}
