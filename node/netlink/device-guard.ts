@@ -47,7 +47,8 @@ const nfgenmsgBytes = 4;
 
 /**
  * Keeps the host's network stack from the frames that arrive on a device; repeatable.
- * @throws {NetlinkError} ENOENT no such device, EOPNOTSUPP the kernel lacks the ingress hook
+ * Kernels from 6.16 take the name of a device that does not exist yet, and guard it when it comes.
+ * @throws {NetlinkError} ENOENT no such device (older kernels), EOPNOTSUPP the kernel lacks the ingress hook
  */
 export function guardDevice(socket: NetfilterSocket, device: string): void {
   batch(
