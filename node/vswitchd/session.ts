@@ -54,7 +54,11 @@ export async function openVswitchdSession(options: {
   });
   try {
     const replica = await client.replicate(followedColumns, {
-      indexes: {},
+      indexes: {
+        Bridge: { name: "name" },
+        Port: { name: "name" },
+        Interface: { name: "name" },
+      },
       ...(signal ? { signal } : {}),
     });
     return {

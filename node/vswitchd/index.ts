@@ -1,0 +1,15 @@
+/** The local Open vSwitch: the agent's one OVSDB session, and what OVN needs to be set there. */
+export {
+  type BridgeInterface,
+  bridgeOf,
+  type Datapath,
+  datapathOf,
+  findBridge,
+  findInterface,
+  insertBridge,
+  insertPort,
+  interfacesOf,
+  openVswitchRow,
+} from "./bridge.ts";
+export { configureOpenVswitch, type OpenVswitchSettings, type OpenVswitchState } from "./open-vswitch.ts";
+export { openVswitchdSession, type VswitchdSession } from "./session.ts";
