@@ -1,0 +1,415 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import {
+  type Client,
+  type Lock,
+  OvsdbError,
+  type OvsdbErrorCode,
+  type Replica,
+  type UntypedModel,
+  type Uuid,
+} from "ovsdb-client-ts";
+import type { BundleChange, DesiredRow } from "../translate/desired.ts";
+import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
+import { type Backoff, createBackoff } from "./backoff.ts";
+import { createDesiredStore } from "./desired-store.ts";
+import { type Drift, driftOf, leftovers } from "./drift.ts";
+import { managedTables } from "./managed-columns.ts";
+import { type OwnerName, ownerName, withoutPart } from "./owner.ts";
+import { createPlan, type OperationKind, type Plan } from "./plan.ts";
+import { mergeWork, newWork, type Work } from "./work.ts";
+
+/** An owner whose rows can't be written. */
+export interface ApplyProblem {
+  readonly owner: OwnerName;
+  readonly code: ApplyErrorCode;
+  readonly message: string;
+  /** When it is tried again, unless its bundle changes before. */
+  readonly retryInMs: number;
+}
+
+export interface ApplierListener {
+  /** The owner's bundle (or its absence) is in the database. `latencyMs` counts from the event that asked for it. */
+  committed?(owner: OwnerName, latencyMs: number): void;
+  problem?(problem: ApplyProblem): void;
+  /** Somebody changed what is ours; it is being put right. */
+  drift?(owner: OwnerName, drifts: readonly Drift[]): void;
+  operation?(table: string, kind: OperationKind): void;
+  transaction?(result: "committed" | "rejected" | "failed", owners: number, durationMs: number): void;
+  /** What keeps the applier from writing for a while, for the log. */
+  retry?(error: unknown, owners: number): void;
+}
+
+export interface ApplierOptions {
+  readonly client: Client<UntypedModel>;
+  readonly replica: Replica<UntypedModel>;
+  /** Asserted by every transaction. */
+  readonly lock: Lock;
+  readonly listener?: ApplierListener;
+  /** Owners with something to write per transaction; default 100. */
+  readonly maxGroupOwners?: number;
+  /** Bound of one transaction; default 30,000 ms. */
+  readonly transactionTimeoutMs?: number;
+  /** Pauses before an owner that was set aside is tried again; default 1 s to 5 min. */
+  readonly retryBackoff?: { readonly minMs: number; readonly maxMs: number };
+}
+
+/** The only writer of the northbound database: brings it to the bundles it was told, and keeps it there. */
+export interface Applier {
+  /** Replaces bundles. Nothing is written before `start`. @param receivedAt `performance.now()` of the first event behind the changes */
+  set(changes: readonly BundleChange[], receivedAt: number): void;
+  /** Begins to write, and to remove what is ours and not desired: call it once all watched kinds have synced. */
+  start(): void;
+  /** True when the owner has a bundle and the database holds it. */
+  isCommitted(owner: OwnerName): boolean;
+  /** Resolves when nothing is left to write, but for owners set aside or waiting for a parent row. */
+  idle(): Promise<void>;
+  readonly dirtyOwners: number;
+  readonly setAsideOwners: number;
+  readonly waitingOwners: number;
+  /** Finishes the transaction in flight and writes no more. */
+  close(): Promise<void>;
+}
+
+/** Errors that some rows of the transaction are to blame for; all others are about the connection or the server. */
+const blameRows: ReadonlySet<OvsdbErrorCode> = new Set<OvsdbErrorCode>([
+  "CONSTRAINT_VIOLATION",
+  "REFERENTIAL_INTEGRITY",
+  "DUPLICATE_UUID",
+  "DOMAIN_ERROR",
+  "RANGE_ERROR",
+  "SYNTAX_ERROR",
+  "INVALID_ARGUMENT",
+  "NOT_ALLOWED",
+  "NOT_SUPPORTED",
+]);
+
+/** How often an owner is repaired at once within the window below before repairs are spaced out. */
+const quickRepairs = 5;
+const repairWindowMs = 10_000;
+/** Owners looked at without anything to write before other work gets its turn. */
+const maxLooked = 500;
+
+interface SetAside {
+  readonly work: Work;
+  readonly timer: NodeJS.Timeout;
+}
+
+export function createApplier(options: ApplierOptions): Applier {
+  const { client, replica, lock, listener = {}, maxGroupOwners = 100, transactionTimeoutMs = 30_000 } = options;
+  const retryBounds = options.retryBackoff ?? { minMs: 1_000, maxMs: 300_000 };
+  const tables = managedTables(client.schema);
+  const desired = createDesiredStore();
+  const context = { tables, replica, desired };
+
+  const dirty = new Map<OwnerName, Work>();
+  const inFlight = new Map<OwnerName, Work>();
+  const aside = new Map<OwnerName, SetAside>();
+  const attempts = new Map<OwnerName, Backoff>();
+  /** Owners that wait for a parent row, and by which row. */
+  const waiting = new Map<OwnerName, { readonly on: Uuid; readonly work: Work }>();
+  const waitingFor = new Map<Uuid, Set<OwnerName>>();
+  const repairs = new Map<OwnerName, { count: number; since: number }>();
+  /** Parts of a group that was rejected, to be tried on their own. */
+  const parts: (readonly OwnerName[])[] = [];
+  const idleWaiters: (() => void)[] = [];
+  const connectionBackoff = createBackoff({ minMs: 50, maxMs: 10_000 });
+
+  let started = false;
+  let closed = false;
+  let pumping: Promise<void> | undefined;
+  let pause: NodeJS.Timeout | undefined;
+
+  const canWrite = (): boolean =>
+    started && !closed && pause === undefined && client.state === "connected" && replica.synced && lock.held;
+
+  function wake(): void {
+    if (pumping === undefined && dirty.size > 0 && canWrite()) {
+      pumping = pump().finally(() => {
+        pumping = undefined;
+        // What came while the last step ended would be left lying otherwise.
+        wake();
+        tellIdle();
+      });
+    } else tellIdle();
+  }
+
+  function tellIdle(): void {
+    if (dirty.size > 0 || inFlight.size > 0 || pumping !== undefined) return;
+    for (const resolve of idleWaiters.splice(0)) resolve();
+  }
+
+  function forgetWaiting(owner: OwnerName): Work | undefined {
+    const entry = waiting.get(owner);
+    if (entry === undefined) return undefined;
+    waiting.delete(owner);
+    const owners = waitingFor.get(entry.on);
+    owners?.delete(owner);
+    if (owners?.size === 0) waitingFor.delete(entry.on);
+    return entry.work;
+  }
+
+  function forgetAside(owner: OwnerName): Work | undefined {
+    const entry = aside.get(owner);
+    if (entry === undefined) return undefined;
+    clearTimeout(entry.timer);
+    aside.delete(owner);
+    return entry.work;
+  }
+
+  /** Makes an owner dirty, with everything known of it. */
+  function markDirty(owner: OwnerName, since: number): Work {
+    const existing = dirty.get(owner);
+    if (existing !== undefined) return existing;
+    const work = forgetAside(owner) ?? forgetWaiting(owner) ?? newWork(since);
+    dirty.set(owner, work);
+    return work;
+  }
+
+  function restore(owner: OwnerName, work: Work): void {
+    const newer = dirty.get(owner);
+    if (newer === undefined) dirty.set(owner, work);
+    else mergeWork(newer, work);
+  }
+
+  function holdBack(owner: OwnerName, work: Work, delayMs: number): void {
+    const timer = setTimeout(() => {
+      aside.delete(owner);
+      restore(owner, work);
+      wake();
+    }, delayMs);
+    timer.unref();
+    aside.set(owner, { work, timer });
+  }
+
+  function setAside(owner: OwnerName, work: Work, code: ApplyErrorCode, message: string): void {
+    let backoff = attempts.get(owner);
+    if (backoff === undefined) {
+      backoff = createBackoff(retryBounds);
+      attempts.set(owner, backoff);
+    }
+    const retryInMs = backoff.next();
+    holdBack(owner, work, retryInMs);
+    listener.problem?.({ owner, code, message, retryInMs });
+  }
+
+  function settle(owner: OwnerName, work: Work): void {
+    attempts.delete(owner);
+    if (dirty.has(owner)) return;
+    listener.committed?.(owner, performance.now() - work.since);
+  }
+
+  /** Notes what somebody did to our rows. Repairs of an owner that somebody else keeps changing are spaced out. */
+  function noteDrift(drift: Drift): void {
+    const { owner } = drift;
+    const stray = drift.strayRow === true || drift.strayMember !== undefined;
+    if (stray && !started) return;
+    const busy = dirty.get(owner) ?? aside.get(owner)?.work ?? waiting.get(owner)?.work;
+    const now = performance.now();
+    const work = busy ?? newWork(now);
+    if (drift.strayRow === true) work.rows.set(drift.uuid, drift.table);
+    if (drift.strayMember !== undefined) work.memberships.push(drift.strayMember);
+    if (busy !== undefined) {
+      if (busy.drifts.length > 0 && busy.drifts.length < 10) busy.drifts.push(drift);
+      return;
+    }
+    // What differs while our own transaction is under way may be its doing: looked at again, but not reported.
+    if (!inFlight.has(owner)) work.drifts.push(drift);
+    const delayMs = repairDelayMs(owner, now);
+    if (delayMs > 0) holdBack(owner, work, delayMs);
+    else dirty.set(owner, work);
+  }
+
+  function repairDelayMs(owner: OwnerName, now: number): number {
+    if (repairs.size > 10_000) repairs.clear();
+    const history = repairs.get(owner);
+    if (history === undefined || now - history.since > repairWindowMs * Math.max(1, history.count - quickRepairs)) {
+      repairs.set(owner, { count: 1, since: now });
+      return 0;
+    }
+    history.count += 1;
+    return history.count <= quickRepairs ? 0 : Math.min(30_000, 100 * 2 ** (history.count - quickRepairs));
+  }
+
+  function onChanges(changes: Parameters<Parameters<typeof replica.subscribe>[0]>[0]): void {
+    for (const change of changes) {
+      for (const drift of driftOf(context, change)) noteDrift(drift);
+      if (change.kind !== "insert") continue;
+      for (const owner of [...(waitingFor.get(change.uuid) ?? [])]) markDirty(owner, performance.now());
+    }
+    wake();
+  }
+
+  /** Plans the next group; owners with nothing to write are settled on the way. */
+  function nextPlan(): Plan {
+    const plan = createPlan({ ...context, suspects: (owner) => dirty.get(owner) });
+    let looked = 0;
+    for (const owner of parts.shift() ?? dirty.keys()) {
+      const work = dirty.get(owner);
+      if (work === undefined) continue;
+      try {
+        const planned = plan.add(owner);
+        if (planned.kind === "settled") {
+          dirty.delete(owner);
+          settle(owner, work);
+        } else if (planned.kind === "blocked") {
+          dirty.delete(owner);
+          waiting.set(owner, { on: planned.on, work });
+          const owners = waitingFor.get(planned.on) ?? new Set();
+          waitingFor.set(planned.on, owners.add(owner));
+        }
+      } catch (error) {
+        if (!(error instanceof ApplyError)) throw error;
+        dirty.delete(owner);
+        setAside(owner, work, error.code, error.message);
+      }
+      if (plan.owners.length >= maxGroupOwners || ++looked >= maxLooked) break;
+    }
+    return plan;
+  }
+
+  function reportDrifts(owner: OwnerName, work: Work): void {
+    if (work.drifts.length === 0) return;
+    listener.drift?.(owner, work.drifts.splice(0));
+  }
+
+  async function pump(): Promise<void> {
+    while (dirty.size > 0 && canWrite()) {
+      const plan = nextPlan();
+      if (plan.owners.length === 0) {
+        if (dirty.size > 0) await nextTurn();
+        continue;
+      }
+      for (const owner of plan.owners) {
+        const work = dirty.get(owner);
+        if (work === undefined) continue;
+        dirty.delete(owner);
+        inFlight.set(owner, work);
+        reportDrifts(owner, work);
+      }
+      await commit(plan);
+    }
+  }
+
+  async function commit(plan: Plan): Promise<void> {
+    const begin = performance.now();
+    const took = (): number => performance.now() - begin;
+    try {
+      const transaction = client.transaction().assertLock(lock.name);
+      const operations: [string, OperationKind][] = [];
+      plan.write(transaction, (table, kind) => operations.push([table, kind]));
+      await transaction.commit({ timeoutMs: transactionTimeoutMs });
+      for (const [table, kind] of operations) listener.operation?.(table, kind);
+    } catch (error) {
+      if (!(error instanceof OvsdbError)) throw error;
+      fail(plan, error, took());
+      return;
+    }
+    connectionBackoff.reset();
+    listener.transaction?.("committed", plan.owners.length, took());
+    const done = [...inFlight];
+    inFlight.clear();
+    const vanished = new Set<OwnerName>();
+    for (const row of plan.inserted.values()) if (isGone(row)) vanished.add(withoutPart(row.owner));
+    for (const [owner, work] of done) {
+      if (vanished.has(owner) && !dirty.has(owner)) {
+        setAside(owner, work, "ROW_VANISHED", "A row was committed and is gone: its parent was removed meanwhile");
+      } else settle(owner, work);
+    }
+  }
+
+  function isGone({ table, uuid }: DesiredRow): boolean {
+    return desired.row(uuid) !== undefined && !replica.table(table).has(uuid);
+  }
+
+  function fail(plan: Plan, error: OvsdbError, durationMs: number): void {
+    const group = [...inFlight];
+    const changedMeanwhile = new Set(group.filter(([owner]) => dirty.has(owner)).map(([owner]) => owner));
+    inFlight.clear();
+    for (const [owner, work] of group) restore(owner, work);
+    if (!blameRows.has(error.code)) {
+      listener.transaction?.("failed", group.length, durationMs);
+      listener.retry?.(error, group.length);
+      // Disconnected: the next connection wakes us. Else the server is in trouble and gets time.
+      if (client.state === "connected") pauseFor(connectionBackoff.next());
+      return;
+    }
+    listener.transaction?.("rejected", group.length, durationMs);
+    const [first, ...others] = plan.owners;
+    if (first !== undefined && others.length === 0) {
+      const work = dirty.get(first);
+      if (work === undefined || changedMeanwhile.has(first)) return;
+      dirty.delete(first);
+      setAside(first, work, "REJECTED", error.message);
+      return;
+    }
+    const middle = Math.ceil(plan.owners.length / 2);
+    parts.unshift(plan.owners.slice(0, middle), plan.owners.slice(middle));
+  }
+
+  function pauseFor(delayMs: number): void {
+    pause = setTimeout(() => {
+      pause = undefined;
+      wake();
+    }, delayMs);
+  }
+
+  const stops = [
+    replica.subscribe(onChanges),
+    client.on((event) => {
+      if (event.kind === "connected") wake();
+    }),
+    lock.on((held) => {
+      if (held) wake();
+    }),
+  ];
+
+  return {
+    set(changes, receivedAt) {
+      for (const { owner, bundle } of changes) {
+        const name = ownerName(owner);
+        const left = desired.replace(name, bundle);
+        const work = markDirty(name, receivedAt);
+        for (const row of left.rows) work.rows.set(row.uuid, row.table);
+        for (const membership of left.memberships) work.memberships.push(membership);
+      }
+      wake();
+    },
+    start() {
+      started = true;
+      for (const drift of leftovers(context)) {
+        const work = markDirty(drift.owner, performance.now());
+        if (drift.strayRow === true) work.rows.set(drift.uuid, drift.table);
+        if (drift.strayMember !== undefined) work.memberships.push(drift.strayMember);
+      }
+      wake();
+    },
+    isCommitted: (owner) =>
+      started &&
+      desired.bundle(owner) !== undefined &&
+      !dirty.has(owner) &&
+      !inFlight.has(owner) &&
+      !aside.has(owner) &&
+      !waiting.has(owner),
+    idle: () =>
+      new Promise((resolve) => {
+        idleWaiters.push(resolve);
+        tellIdle();
+      }),
+    get dirtyOwners() {
+      return dirty.size + inFlight.size;
+    },
+    get setAsideOwners() {
+      return aside.size;
+    },
+    get waitingOwners() {
+      return waiting.size;
+    },
+    async close() {
+      closed = true;
+      for (const stop of stops) stop();
+      clearTimeout(pause);
+      for (const { timer } of aside.values()) clearTimeout(timer);
+      await pumping;
+    },
+  };
+}

@@ -1,0 +1,218 @@
+import type { Replica, Transaction, UntypedModel, Uuid } from "ovsdb-client-ts";
+import type { DesiredRow, Membership } from "../translate/desired.ts";
+import { ApplyError } from "./apply-error.ts";
+import type { DesiredStore } from "./desired-store.ts";
+import type { ManagedTable, ManagedTables } from "./managed-columns.ts";
+import { type OwnerName, withoutPart } from "./owner.ts";
+import { checkColumns, columnsOf, type RowDifference, rowDifference } from "./row-difference.ts";
+
+/** What may have to go from the database on behalf of an owner, beside what its bundle holds. */
+export interface Suspects {
+  /** Rows that were the owner's, by uuid, with their table. */
+  readonly rows: Map<Uuid, string>;
+  readonly memberships: Membership[];
+}
+
+export type Planned =
+  /** Nothing to do: the database is as desired. */
+  | { readonly kind: "settled" }
+  /** Operations were added. */
+  | { readonly kind: "planned" }
+  /** A row that the owner's rows are to be members of is neither there nor about to be. */
+  | { readonly kind: "blocked"; readonly on: Uuid };
+
+interface MemberChanges {
+  readonly table: string;
+  readonly columns: Map<string, { readonly insert: string[]; readonly delete: string[] }>;
+}
+
+export type OperationKind = "insert" | "update" | "mutate" | "delete";
+
+/** One transaction in the making. */
+export interface Plan {
+  readonly owners: readonly OwnerName[];
+  /** Adds what the owner needs, and before it what the owners of its parent rows need. @throws ApplyError */
+  add(owner: OwnerName): Planned;
+  /** Writes the operations, in an order in which every reference exists. */
+  write(transaction: Transaction<UntypedModel>, count: (table: string, kind: OperationKind) => void): void;
+  /** Rows that this plan inserts, to be looked for once it is committed. */
+  readonly inserted: ReadonlyMap<Uuid, DesiredRow>;
+}
+
+export interface PlanContext {
+  readonly tables: ManagedTables;
+  readonly replica: Replica<UntypedModel>;
+  readonly desired: DesiredStore;
+  /** What is suspected of a dirty owner, undefined when the owner is not dirty and so can't be pulled into the plan. */
+  suspects(owner: OwnerName): Suspects | undefined;
+}
+
+export function tableOf(tables: ManagedTables, name: string): ManagedTable {
+  const table = tables.get(name);
+  if (table === undefined) throw new ApplyError("UNKNOWN_TABLE", `The connected northbound schema has no ${name}`);
+  return table;
+}
+
+/** True when the row in the database has the member in its set column. */
+export function replicaHasMember(replica: Replica<UntypedModel>, { table, row, column, member }: Membership): boolean {
+  const set = replica.table(table).get(row)?.[column];
+  return set !== undefined && (set as ReadonlySet<string>).has(member);
+}
+
+export function createPlan({ tables, replica, desired, suspects }: PlanContext): Plan {
+  const outcomes = new Map<OwnerName, Planned | "under way">();
+  const owners: OwnerName[] = [];
+  const inserted = new Map<Uuid, DesiredRow>();
+  const changed: { readonly row: DesiredRow; readonly difference: RowDifference }[] = [];
+  const members = new Map<Uuid, MemberChanges>();
+  const deleted = new Map<Uuid, string>();
+  const losing = new Set<string>();
+
+  function changeMember(membership: Membership, change: "insert" | "delete"): void {
+    const { table, row, column, member } = membership;
+    let target = members.get(row);
+    if (target === undefined) {
+      target = { table, columns: new Map() };
+      members.set(row, target);
+    }
+    let lists = target.columns.get(column);
+    if (lists === undefined) {
+      lists = { insert: [], delete: [] };
+      target.columns.set(column, lists);
+    }
+    if (!lists[change].includes(member)) lists[change].push(member);
+    if (change === "delete") losing.add(member);
+  }
+
+  /** Sees to it that the row a membership is in exists when the mutation comes. */
+  function parentReady({ table, row }: Membership): boolean {
+    if (inserted.has(row) || replica.table(table).has(row)) return true;
+    const parent = desired.row(row);
+    if (parent === undefined) return false;
+    const owner = withoutPart(parent.owner);
+    if (outcomes.get(owner) === "under way") return true;
+    if (suspects(owner) === undefined) return false;
+    try {
+      return add(owner).kind !== "blocked" && inserted.has(row);
+    } catch (error) {
+      // The parent's owner is dirty still, and is told of its fault when its own turn comes.
+      if (error instanceof ApplyError) return false;
+      throw error;
+    }
+  }
+
+  /** A row that lives by being referred to goes when it is taken out of whatever holds it. */
+  function deleteUnreferenced(uuid: Uuid, table: ManagedTable): void {
+    if (losing.has(uuid)) return;
+    for (const parent of table.parents) {
+      for (const holder of replica.table(parent.table).values()) {
+        if ((holder[parent.column] as ReadonlySet<string>).has(uuid)) {
+          changeMember(
+            { table: parent.table, row: holder._uuid, column: parent.column, member: uuid } as Membership,
+            "delete",
+          );
+        }
+      }
+    }
+  }
+
+  function addRows(rows: readonly DesiredRow[]): boolean {
+    let any = false;
+    for (const row of rows) {
+      const table = tableOf(tables, row.table);
+      const current = replica.table(row.table).get(row.uuid);
+      if (current === undefined) {
+        inserted.set(row.uuid, row);
+        any = true;
+        continue;
+      }
+      const difference = rowDifference(row, table, current);
+      if (difference === undefined) continue;
+      changed.push({ row, difference });
+      any = true;
+    }
+    return any;
+  }
+
+  function removeSuspects({ rows, memberships }: Suspects): boolean {
+    let any = false;
+    for (const membership of memberships) {
+      if (desired.hasMember(membership) || !replicaHasMember(replica, membership)) continue;
+      changeMember(membership, "delete");
+      any = true;
+    }
+    for (const [uuid, tableName] of rows) {
+      if (desired.row(uuid) !== undefined || !replica.table(tableName).has(uuid)) continue;
+      const table = tableOf(tables, tableName);
+      if (table.isRoot) deleted.set(uuid, tableName);
+      else deleteUnreferenced(uuid, table);
+      any = true;
+    }
+    return any;
+  }
+
+  function add(owner: OwnerName): Planned {
+    const known = outcomes.get(owner);
+    if (known !== undefined) return known === "under way" ? { kind: "planned" } : known;
+    const bundle = desired.bundle(owner);
+    // All that can fail comes first, so that an owner is in the plan wholly or not at all.
+    for (const row of bundle?.rows ?? []) checkColumns(row, tableOf(tables, row.table));
+    outcomes.set(owner, "under way");
+    const missing = bundle?.memberships.find((membership) => !parentReady(membership));
+    if (missing !== undefined) {
+      const blocked: Planned = { kind: "blocked", on: missing.row };
+      outcomes.set(owner, blocked);
+      return blocked;
+    }
+    let any = addRows(bundle?.rows ?? []);
+    for (const membership of bundle?.memberships ?? []) {
+      if (replicaHasMember(replica, membership)) continue;
+      changeMember(membership, "insert");
+      any = true;
+    }
+    const suspected = suspects(owner);
+    if (suspected !== undefined && removeSuspects(suspected)) any = true;
+    const planned: Planned = { kind: any ? "planned" : "settled" };
+    outcomes.set(owner, planned);
+    if (any) owners.push(owner);
+    return planned;
+  }
+
+  return {
+    owners,
+    inserted,
+    add,
+    write(transaction, count) {
+      for (const row of inserted.values()) {
+        transaction.insert(row.table, columnsOf(row, tableOf(tables, row.table)), row.uuid);
+        count(row.table, "insert");
+      }
+      for (const { row, difference } of changed) {
+        if (Object.keys(difference.update).length > 0) {
+          transaction.update(row.table, row.uuid, difference.update);
+          count(row.table, "update");
+        }
+        if (Object.keys(difference.mutate).length > 0) {
+          transaction.mutate(row.table, row.uuid, difference.mutate);
+          count(row.table, "mutate");
+        }
+      }
+      for (const [uuid, { table, columns }] of members) {
+        if (deleted.has(uuid)) continue;
+        const mutations = [...columns].map(([column, lists]) => [
+          column,
+          {
+            ...(lists.insert.length > 0 ? { insert: lists.insert } : {}),
+            ...(lists.delete.length > 0 ? { delete: lists.delete } : {}),
+          },
+        ]);
+        transaction.mutate(table, uuid, Object.fromEntries(mutations));
+        count(table, "mutate");
+      }
+      for (const [uuid, table] of deleted) {
+        transaction.delete(table, uuid);
+        count(table, "delete");
+      }
+    },
+  };
+}
