@@ -1,3 +1,7 @@
+import { OvsdbError } from "./errors.ts";
+import { createListeners } from "./listeners.ts";
+import type { Session } from "./session.ts";
+
 /** A claim on a named lock (RFC 7047 section 4.1.8); asked for again after each reconnect, until released. */
 export interface Lock {
   readonly name: string;
@@ -8,4 +12,103 @@ export interface Lock {
   acquired(signal?: AbortSignal): Promise<void>;
   /** Gives the lock up and stops asking for it. */
   release(): Promise<void>;
+}
+
+/** A lock and the session it is asked of. */
+export interface LockClaim {
+  readonly lock: Lock;
+  start(session: Session): void;
+  /** The session ended, and with it the claim. */
+  stop(): void;
+  onLocked(): void;
+  onStolen(): void;
+  close(): void;
+}
+
+export function createLockClaim(name: string, steal: boolean, onRelease: () => void): LockClaim {
+  const listeners = createListeners<boolean>();
+  let session: Session | undefined;
+  let held = false;
+  let closed = false;
+  let stealNext = steal;
+
+  function set(value: boolean): void {
+    if (held === value) return;
+    held = value;
+    listeners.emit(value);
+  }
+
+  const onClosed = new Set<() => void>();
+
+  function close(): void {
+    closed = true;
+    session = undefined;
+    set(false);
+    listeners.clear();
+    for (const callback of [...onClosed]) callback();
+  }
+
+  const lock: Lock = {
+    name,
+    get held() {
+      return held;
+    },
+    on: (listener) => listeners.add(listener),
+    acquired(signal) {
+      return new Promise((resolve, reject) => {
+        if (held) {
+          resolve();
+          return;
+        }
+        const settle = (error: OvsdbError | undefined): void => {
+          stop();
+          onClosed.delete(whenClosed);
+          signal?.removeEventListener("abort", whenAborted);
+          if (error === undefined) resolve();
+          else reject(error);
+        };
+        const whenClosed = (): void => settle(new OvsdbError("CLOSED", `The claim on lock ${name} was given up`));
+        const whenAborted = (): void =>
+          settle(new OvsdbError("ABORTED", `Waiting for lock ${name} was aborted`, { cause: signal?.reason }));
+        let stop = (): void => {};
+        if (closed) whenClosed();
+        else if (signal?.aborted) whenAborted();
+        else {
+          stop = listeners.add((value) => {
+            if (value) settle(undefined);
+          });
+          onClosed.add(whenClosed);
+          signal?.addEventListener("abort", whenAborted, { once: true });
+        }
+      });
+    },
+    async release() {
+      if (closed) return;
+      const current = session;
+      close();
+      onRelease();
+      if (current !== undefined && !current.closed) await current.request("unlock", [name]);
+    },
+  };
+
+  return {
+    lock,
+    start(current) {
+      session = current;
+      // Stealing again after every reconnect would let two thieves take turns for ever.
+      const method = stealNext ? "steal" : "lock";
+      stealNext = false;
+      current.send(method, [name], (error, result) => {
+        if (session !== current || error !== undefined) return;
+        if (typeof result === "object" && result !== null && "locked" in result && result.locked === true) set(true);
+      });
+    },
+    stop() {
+      session = undefined;
+      set(false);
+    },
+    onLocked: () => set(true),
+    onStolen: () => set(false),
+    close,
+  };
 }
