@@ -1,0 +1,300 @@
+import { performance } from "node:perf_hooks";
+import type { PortBinding } from "../binding/index.ts";
+import { hostDeviceName, type PodInterface, type PodLinks } from "../links/index.ts";
+import type { Logger } from "../logger.ts";
+import { NetlinkError } from "../netlink/index.ts";
+import { isIncarnation, type NetworkedPod, type PodSource } from "../pods/index.ts";
+import type { AddCall, CheckCall, DelCall, GcCall, PodReference } from "./call.ts";
+import { agentErrorCodes, CniFailure, cniErrorCodes, failureOf } from "./errors.ts";
+import { addResult } from "./result.ts";
+
+/** How long each wait of a call may take, in ms; together less than the plugin waits for the agent. */
+export interface CniTimeouts {
+  /** For the pod's address from the controller. */
+  readonly addressMs: number;
+  /** For a transaction of the local Open vSwitch database. */
+  readonly transactionMs: number;
+  /** For the port's flows from ovn-controller. */
+  readonly installedMs: number;
+}
+
+export const defaultTimeouts: CniTimeouts = { addressMs: 30_000, transactionMs: 10_000, installedMs: 30_000 };
+
+export interface AttachmentsOptions {
+  readonly binding: PortBinding;
+  readonly pods: PodSource;
+  readonly links: PodLinks;
+  readonly logger: Logger;
+  readonly timeouts?: Partial<CniTimeouts>;
+}
+
+/** Makes, removes and checks pods' interfaces; the caller sees to it that one container's calls come one at a time. */
+export interface Attachments {
+  /** @throws {CniFailure}; nothing is left of an ADD that fails or is aborted */
+  add(call: AddCall, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
+  /** Succeeds also for what is gone. @throws {CniFailure} 120 when the database can't be asked */
+  remove(call: Pick<DelCall, "containerId" | "ifname">, signal: AbortSignal): Promise<void>;
+  /** @throws {CniFailure} 140 with what differs */
+  check(call: CheckCall): void;
+  /** Removes what is not in the list of valid attachments. @param isBusy attachments that a call works on just now */
+  collect(call: GcCall, isBusy: (key: string) => boolean, signal: AbortSignal): Promise<void>;
+}
+
+export const attachmentKey = (id: { readonly containerId: string; readonly ifname: string }): string =>
+  `${id.containerId}/${id.ifname}`;
+
+export function createAttachments(options: AttachmentsOptions): Attachments {
+  const { binding, pods, links, logger } = options;
+  const timeouts = { ...defaultTimeouts, ...options.timeouts };
+
+  async function add(call: AddCall, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+    const key = `${call.pod.namespace}/${call.pod.name}`;
+    const target: PodInterface = {
+      hostDevice: hostDeviceName(call.containerId, call.ifname),
+      netns: call.netns,
+      ifname: call.ifname,
+    };
+    refuseExisting(target);
+    const startedAt = performance.now();
+    // The wait for the address begins before the links are made: usually it is there by then.
+    const address = addressOf(call.pod, key, signal);
+    // Its failure is met at the await below; until then it must not count as unhandled.
+    address.catch(() => undefined);
+    let attached = false;
+    try {
+      makeLinks(target);
+      const pod = await address;
+      const network = pod.network.value;
+      const addressAt = performance.now();
+      const attaching = binding.attach(
+        {
+          hostDevice: target.hostDevice,
+          logicalPort: network.port,
+          mac: network.mac,
+          pod: key,
+          podUid: pod.uid,
+          containerId: call.containerId,
+          netns: call.netns,
+          ifname: call.ifname,
+        },
+        { signal: AbortSignal.any([signal, AbortSignal.timeout(timeouts.transactionMs)]) },
+      );
+      attached = true;
+      attaching.catch(() => undefined);
+      // The request is on its way; the kernel's part is done while the database works.
+      links.configure(target, network);
+      const hostMac = links.host(target.hostDevice)?.mac;
+      const older = await attaching;
+      const attachedAt = performance.now();
+      for (const port of older) if (port.hostDevice !== target.hostDevice) links.remove(port.hostDevice);
+      await flowsInstalled(target.hostDevice, key, signal);
+      logger.info(
+        {
+          pod: key,
+          containerId: call.containerId,
+          addresses: network.addresses,
+          addressMs: round(addressAt - startedAt),
+          attachMs: round(attachedAt - addressAt),
+          installedMs: round(performance.now() - attachedAt),
+        },
+        "pod attached",
+      );
+      return addResult(call, { hostDevice: target.hostDevice, hostMac, network });
+    } catch (error) {
+      await undo(target.hostDevice, attached);
+      throw failureOf(signal.aborted ? signal.reason : error, `attaching ${key}`);
+    }
+  }
+
+  function refuseExisting(target: PodInterface): void {
+    let existing: unknown;
+    try {
+      existing = links.inspect(target.netns, target.ifname);
+    } catch (error) {
+      if (error instanceof NetlinkError && ["ENOENT", "EINVAL", "ENOTDIR"].includes(error.code)) {
+        const what = error.code === "EINVAL" ? "is not a network namespace" : "does not exist";
+        throw new CniFailure(cniErrorCodes.unknownContainer, `the network namespace ${target.netns} ${what}`);
+      }
+      throw failureOf(error, `looking into the network namespace ${target.netns}`);
+    }
+    if (existing !== undefined) {
+      throw new CniFailure(agentErrorCodes.interfaceExists, `${target.ifname} exists already in ${target.netns}`);
+    }
+  }
+
+  function makeLinks(target: PodInterface): void {
+    // The namespace has no such interface, so a host's end of that name is the rest of a call that was cut off.
+    if (links.host(target.hostDevice) !== undefined) links.remove(target.hostDevice);
+    links.create(target);
+  }
+
+  async function addressOf(pod: PodReference, key: string, signal: AbortSignal): Promise<NetworkedPod> {
+    const timeout = AbortSignal.timeout(timeouts.addressMs);
+    try {
+      return await pods.waitFor(key, pod.uid, AbortSignal.any([signal, timeout]));
+    } catch (error) {
+      if (signal.aborted || !timeout.aborted) throw error;
+      throw missingAddress(pod, key);
+    }
+  }
+
+  /** Says what the agent has seen of the pod, and so whose turn it is. */
+  function missingAddress(pod: PodReference, key: string): CniFailure {
+    const within = `within ${timeouts.addressMs / 1000} s`;
+    const seen = pods.get(key);
+    if (seen === undefined || !isIncarnation(seen, pod.uid)) {
+      return new CniFailure(
+        agentErrorCodes.podUnknown,
+        `the Kubernetes API told of no pod ${key}${pod.uid === undefined ? "" : ` with uid ${pod.uid}`} on this node ${within}`,
+        pods.isSynced
+          ? "is the pod deleted, or bound to another node?"
+          : "the agent has no list of its pods yet: can it reach the API?",
+      );
+    }
+    if (seen.network.kind === "invalid") {
+      return new CniFailure(
+        agentErrorCodes.invalidAnnotation,
+        `the annotation ovenbird.io/network of ${key} can't be understood`,
+        seen.network.reason,
+      );
+    }
+    return new CniFailure(
+      agentErrorCodes.noAddress,
+      `no address from the controller for ${key} ${within}: is the controller running?`,
+      `see kubectl -n ${pod.namespace} describe pod ${pod.name}`,
+    );
+  }
+
+  async function flowsInstalled(hostDevice: string, key: string, signal: AbortSignal): Promise<void> {
+    const timeout = AbortSignal.timeout(timeouts.installedMs);
+    try {
+      await binding.installed(hostDevice, AbortSignal.any([signal, timeout]));
+    } catch (error) {
+      if (signal.aborted || !timeout.aborted) throw error;
+      throw new CniFailure(
+        agentErrorCodes.notInstalled,
+        `ovn-controller did not install the flows of ${key} within ${timeouts.installedMs / 1000} s: is it running, and is the southbound database reachable?`,
+        `see ovs-vsctl list Interface ${hostDevice}, and ovn-sbctl find Port_Binding for its iface-id`,
+      );
+    }
+  }
+
+  async function undo(hostDevice: string, attached: boolean): Promise<void> {
+    if (attached) {
+      try {
+        await binding.detach([hostDevice], { signal: AbortSignal.timeout(timeouts.transactionMs) });
+      } catch (error) {
+        logger.warn({ hostDevice, err: error }, "a failed ADD's port could not be removed yet");
+      }
+    }
+    try {
+      links.remove(hostDevice);
+    } catch (error) {
+      logger.warn({ hostDevice, err: error }, "a failed ADD's links could not be removed yet");
+    }
+  }
+
+  async function remove(id: Pick<DelCall, "containerId" | "ifname">, signal: AbortSignal): Promise<void> {
+    const hostDevice = hostDeviceName(id.containerId, id.ifname);
+    const doing = `detaching ${id.ifname} of container ${id.containerId}`;
+    const pod = binding.find(hostDevice)?.pod;
+    try {
+      await binding.detach([hostDevice], {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeouts.transactionMs)]),
+      });
+      if (!binding.connected) {
+        throw new CniFailure(
+          agentErrorCodes.databaseUnreachable,
+          `${doing}: the local Open vSwitch database can't be reached, so nobody knows whether the port is gone`,
+        );
+      }
+      const existed = links.remove(hostDevice);
+      if (existed || pod !== undefined) logger.info({ pod, containerId: id.containerId }, "pod detached");
+    } catch (error) {
+      throw failureOf(error, doing);
+    }
+  }
+
+  function check(call: CheckCall): void {
+    const differs = (message: string, details?: string): CniFailure =>
+      new CniFailure(agentErrorCodes.checkFailed, message, details);
+    const hostDevice = hostDeviceName(call.containerId, call.ifname);
+    const port = binding.find(hostDevice);
+    if (port === undefined) throw differs(`the bridge has no port ${hostDevice} for this container`);
+    if (port.error !== undefined) throw differs(`ovs-vswitchd can't use ${hostDevice}: ${port.error}`);
+    const host = links.host(hostDevice);
+    if (host === undefined) throw differs(`the device ${hostDevice} is gone`);
+    if (!host.up) throw differs(`the device ${hostDevice} is down`);
+    let state: ReturnType<PodLinks["inspect"]>;
+    try {
+      state = links.inspect(call.netns, call.ifname);
+    } catch (error) {
+      throw failureOf(error, `looking into ${call.netns}`);
+    }
+    if (state === undefined) throw differs(`${call.ifname} does not exist in ${call.netns}`);
+    if (state.peerIndex !== host.index) throw differs(`${call.ifname} is not the other end of ${hostDevice}`);
+    if (!state.up) throw differs(`${call.ifname} is down`);
+    if (state.mac !== port.mac) throw differs(`${call.ifname} has the hardware address ${state.mac}, not ${port.mac}`);
+    checkAgainstResult(call, state.mac, state.addresses, differs);
+    const pod = pods.get(port.pod);
+    if (pod !== undefined && pod.uid === port.podUid && pod.network.kind === "valid") {
+      const { addresses, port: logicalPort } = pod.network.value;
+      const missing = addresses.filter((address) => !state.addresses.includes(address));
+      if (missing.length > 0) throw differs(`${call.ifname} lacks the pod's address ${missing.join(", ")}`);
+      if (logicalPort !== port.logicalPort)
+        throw differs(`${hostDevice} is bound to ${port.logicalPort}, not ${logicalPort}`);
+    }
+  }
+
+  function checkAgainstResult(
+    { prevResult, netns, ifname }: CheckCall,
+    mac: string | undefined,
+    addresses: readonly string[],
+    differs: (message: string) => CniFailure,
+  ): void {
+    const index = prevResult.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox === netns);
+    const expected = prevResult.interfaces[index];
+    if (expected === undefined) throw differs(`prevResult has no interface ${ifname} in ${netns}`);
+    if (expected.mac !== undefined && expected.mac.toLowerCase() !== mac) {
+      throw differs(`${ifname} has the hardware address ${mac}, prevResult ${expected.mac}`);
+    }
+    const missing = prevResult.ips.filter((ip) => ip.interface === index && !addresses.includes(ip.address));
+    if (missing.length > 0) throw differs(`${ifname} lacks ${missing.map(({ address }) => address).join(", ")}`);
+  }
+
+  async function collect(call: GcCall, isBusy: (key: string) => boolean, signal: AbortSignal): Promise<void> {
+    const valid = new Set(call.validAttachments.map(attachmentKey));
+    const validDevices = new Set(call.validAttachments.map((id) => hostDeviceName(id.containerId, id.ifname)));
+    const stale = binding.list().filter((port) => !valid.has(attachmentKey(port)) && !isBusy(attachmentKey(port)));
+    const failures: string[] = [];
+    const devices = new Set(stale.map((port) => port.hostDevice));
+    try {
+      await binding.detach([...devices], {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeouts.transactionMs)]),
+      });
+    } catch (error) {
+      failures.push(failureOf(error, "removing ports").message);
+    }
+    for (const device of devices) {
+      if (validDevices.has(device)) continue;
+      try {
+        links.remove(device);
+      } catch (error) {
+        failures.push(failureOf(error, `removing ${device}`).message);
+      }
+    }
+    if (stale.length > 0)
+      logger.info({ pods: stale.map(({ pod }) => pod) }, "ports without a valid attachment removed");
+    if (failures.length > 0) {
+      throw new CniFailure(
+        cniErrorCodes.inputOutput,
+        "not all stale attachments could be removed",
+        failures.join("; "),
+      );
+    }
+  }
+
+  return { add, remove, check, collect };
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;

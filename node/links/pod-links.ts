@@ -1,0 +1,200 @@
+import { createHash } from "node:crypto";
+import {
+  addAddress,
+  createVeth,
+  deleteLink,
+  disableTxOffload,
+  getLink,
+  guardDevice,
+  isGone,
+  type Link,
+  listAddresses,
+  listGuardedDevices,
+  listLinks,
+  NetlinkError,
+  openNetfilterSocket,
+  openRouteSocket,
+  replaceRoute,
+  setLink,
+  setSysctl,
+  unguardDevice,
+} from "../netlink/index.ts";
+import { covers } from "./prefix.ts";
+
+/** Until the pod's own MTU is known; the kernel's default for a veth. */
+const initialMtuBytes = 1500;
+const hostDevicePattern = /^ovb[0-9a-f]{12}$/;
+
+/**
+ * The host's end of a pod's interface, at most 15 characters (IFNAMSIZ): it follows from whose interface it is, so that
+ * a DEL finds it without any record, and so does the clean-up after a crash.
+ */
+export function hostDeviceName(containerId: string, ifname: string): string {
+  return `ovb${createHash("sha256").update(`${containerId}/${ifname}`).digest("hex").slice(0, 12)}`;
+}
+
+export interface PodInterface {
+  readonly hostDevice: string;
+  /** The pod's network namespace, as a path. */
+  readonly netns: string;
+  /** The interface's name in the pod. */
+  readonly ifname: string;
+}
+
+export interface PodInterfaceSettings {
+  readonly mac: string;
+  readonly mtuBytes: number;
+  /** With prefix lengths. */
+  readonly addresses: readonly string[];
+  /** One per family at most. */
+  readonly gateways: readonly string[];
+}
+
+/** What a pod's interface is like, for CHECK. */
+export interface PodInterfaceState {
+  readonly mac: string | undefined;
+  readonly mtuBytes: number;
+  readonly up: boolean;
+  /** The other end's index among the host's devices, when it is a veth. */
+  readonly peerIndex: number | undefined;
+  /** Of global scope, with prefix lengths. */
+  readonly addresses: readonly string[];
+}
+
+/** The pods' interfaces: veth pairs with one end on the host, for Open vSwitch, and one in the pod. */
+export interface PodLinks {
+  /**
+   * Makes the pair, both ends down. The host's end has no IPv6 of its own, and is guarded from the host's stack.
+   * @throws {NetlinkError} EEXIST the pod has such an interface, ENOENT or EINVAL the namespace is none
+   */
+  create(pod: PodInterface): void;
+  /** Gives the pod's end its addresses and routes and takes both ends up. @throws {NetlinkError} */
+  configure(pod: PodInterface, settings: PodInterfaceSettings): void;
+  /** Removes both ends and the guard. @returns false when there was nothing */
+  remove(hostDevice: string): boolean;
+  /** The host's end, or undefined. */
+  host(hostDevice: string): Link | undefined;
+  /** The pod's end, or undefined. @throws {NetlinkError} ENOENT or EINVAL when the namespace is none */
+  inspect(netns: string, ifname: string): PodInterfaceState | undefined;
+  /** Names of all hosts' ends that exist, whoever left them. */
+  hostDevices(): ReadonlySet<string>;
+  /** Removes guards of devices that are gone: newer kernels keep them. */
+  sweepGuards(): void;
+  close(): void;
+}
+
+export interface PodLinksOptions {
+  /**
+   * What moves the packets. `netdev`: in userspace, where the host's stack must be kept off the devices and pods compute
+   * their checksums themselves. `system`: in the kernel, where the guard would cut pods off.
+   */
+  readonly datapath: () => "netdev" | "system";
+  /** Where the hosts' ends live; the own namespace when absent. */
+  readonly namespace?: string;
+}
+
+export function createPodLinks(options: PodLinksOptions): PodLinks {
+  const host = openRouteSocket(options.namespace);
+  const filter = openNetfilterSocket(options.namespace);
+
+  function remove(hostDevice: string): boolean {
+    let removed = true;
+    try {
+      deleteLink(host, hostDevice);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      removed = false;
+    }
+    // Its chain goes with the device on older kernels and outlives it on newer ones.
+    if (options.datapath() === "netdev") unguardDevice(filter, hostDevice);
+    return removed;
+  }
+
+  return {
+    create({ hostDevice, netns, ifname }) {
+      createVeth(
+        host,
+        { name: hostDevice, mtuBytes: initialMtuBytes },
+        { name: ifname, mtuBytes: initialMtuBytes, namespace: netns },
+      );
+      try {
+        // Otherwise its router solicitations and multicast reports would reach the pod.
+        setIpv6Sysctl(hostDevice, "disable_ipv6", 1, options.namespace);
+        if (options.datapath() === "netdev") guardDevice(filter, hostDevice);
+      } catch (error) {
+        remove(hostDevice);
+        throw error;
+      }
+    },
+
+    configure({ hostDevice, netns, ifname }, { mac, mtuBytes, addresses, gateways }) {
+      setLink(host, hostDevice, { mtuBytes, up: true });
+      using pod = openRouteSocket(netns);
+      if (addresses.some((address) => address.includes(":"))) {
+        setSysctl(`ipv6/conf/${ifname}/disable_ipv6`, 0, netns);
+      }
+      // The addresses are the allocator's: nothing to learn from the link, nobody to ask whether they are free.
+      setIpv6Sysctl(ifname, "accept_ra", 0, netns);
+      setIpv6Sysctl(ifname, "accept_dad", 0, netns);
+      if (options.datapath() === "netdev") disableTxOffload(ifname, netns);
+      setLink(pod, "lo", { up: true });
+      setLink(pod, ifname, { mac, mtuBytes, up: true });
+      for (const address of addresses) addAddress(pod, ifname, address, { noDad: true });
+      for (const gateway of gateways) {
+        replaceRoute(pod, {
+          destination: gateway.includes(":") ? "::/0" : "0.0.0.0/0",
+          gateway,
+          link: ifname,
+          onLink: !addresses.some((address) => covers(address, gateway)),
+        });
+      }
+    },
+
+    remove,
+
+    host: (hostDevice) => getLink(host, hostDevice),
+
+    inspect(netns, ifname) {
+      using pod = openRouteSocket(netns);
+      const link = getLink(pod, ifname);
+      if (link === undefined) return undefined;
+      return {
+        mac: link.mac,
+        mtuBytes: link.mtuBytes,
+        up: link.up,
+        peerIndex: link.peerIndex,
+        addresses: listAddresses(pod, link.index)
+          .filter(({ scope }) => scope === "global")
+          .map(({ address }) => address),
+      };
+    },
+
+    hostDevices: () =>
+      new Set(
+        listLinks(host)
+          .filter((link) => link.kind === "veth" && hostDevicePattern.test(link.name))
+          .map((link) => link.name),
+      ),
+
+    sweepGuards() {
+      if (options.datapath() !== "netdev") return;
+      for (const device of listGuardedDevices(filter)) {
+        if (hostDevicePattern.test(device) && getLink(host, device) === undefined) unguardDevice(filter, device);
+      }
+    },
+
+    close() {
+      host.close();
+      filter.close();
+    },
+  };
+}
+
+/** A kernel or namespace without IPv6 has no such setting, and nothing that it would have to be kept from. */
+function setIpv6Sysctl(device: string, name: string, value: number, namespace: string | undefined): void {
+  try {
+    setSysctl(`ipv6/conf/${device}/${name}`, value, namespace);
+  } catch (error) {
+    if (!(error instanceof NetlinkError && error.code === "ENOENT")) throw error;
+  }
+}

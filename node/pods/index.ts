@@ -1,0 +1,9 @@
+export {
+  createPodSource,
+  isIncarnation,
+  type NetworkedPod,
+  type PodSource,
+  type PodView,
+  projectPod,
+} from "./pod-source.ts";
+export { reflectPodsOfNode } from "./reflect-pods.ts";
