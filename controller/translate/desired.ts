@@ -1,5 +1,5 @@
-import type { Uuid } from "ovsdb-client-ts";
 import type { OvnNorthbound } from "@ovenbird/ovsdb-schemas";
+import type { Uuid } from "ovsdb-client-ts";
 
 /** Northbound tables in which the controller keeps rows. */
 export type NorthboundTable = keyof OvnNorthbound & string;

@@ -1,0 +1,15 @@
+import type { NamespaceRecord } from "./namespace.ts";
+import type { NodeRecord } from "./node.ts";
+import type { PodRecord } from "./pod.ts";
+
+interface Change<Kind extends string, Record> {
+  readonly kind: Kind;
+  readonly change: "upsert" | "delete";
+  /** `name` or `namespace/name`. */
+  readonly key: string;
+  /** Present on upsert. */
+  readonly object?: Record;
+}
+
+/** One object's new state. Repeated, reordered (between keys) and merged events lead to the same end. */
+export type StateEvent = Change<"node", NodeRecord> | Change<"namespace", NamespaceRecord> | Change<"pod", PodRecord>;

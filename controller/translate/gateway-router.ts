@@ -1,0 +1,182 @@
+import { isIP } from "node:net";
+import type { NodeChassisAnnotation } from "@ovenbird/kube";
+import { formatAddress, parseAddressWithPrefix } from "../ipam/address.ts";
+import { firstGatewayOffset } from "../ipam/block.ts";
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Bundle, DesiredRow, Membership, NorthboundTable } from "./desired.ts";
+import {
+  defaultTenant,
+  externalLocalnet,
+  externalSwitch,
+  externalToGateway,
+  gatewayRouter,
+  gatewayToExternal,
+  gatewayToJoin,
+  joinToGateway,
+  tenantToJoin,
+} from "./names.ts";
+import { nodeOwner } from "./node-switch.ts";
+import { macOnJoin, type NodeFamily, type NodeTopology, nodeFamilies } from "./node-topology.ts";
+import { desiredRow } from "./owner.ts";
+import { joinSwitchUuid, tenantRouterUuid } from "./tenant-router.ts";
+
+type Gateway = NonNullable<NodeChassisAnnotation["gateway"]>;
+
+/** The host's own connections use ports up to 60999, so that both can share the node's address without conntrack. */
+const snatPortRange = "61000-65535";
+const anywhere = { 4: "0.0.0.0/0", 6: "::/0" } as const;
+
+function memberships(
+  table: NorthboundTable,
+  row: string,
+  column: string,
+  members: readonly DesiredRow[],
+): readonly Membership[] {
+  return members.map(({ uuid }) => ({ table, row, column, member: uuid }));
+}
+
+/** The node's first address of each family on the gateway bridge: what pods' connections get as their source. */
+function nodeAddress({ addresses }: Gateway, family: 4 | 6): string | undefined {
+  for (const text of addresses) {
+    const parsed = parseAddressWithPrefix(text);
+    if (parsed?.family === family) return formatAddress(parsed);
+  }
+  return undefined;
+}
+
+/** Between the tenant router and the gateway router. */
+function joinSide(network: NetworkConfig, { name, block }: NodeTopology, families: readonly NodeFamily[]) {
+  const owner = nodeOwner(name);
+  const routerPort = desiredRow("Logical_Router_Port", owner, "gateway.join", {
+    name: gatewayToJoin(name),
+    mac: macOnJoin(network, firstGatewayOffset + block),
+    networks: families.map(({ gatewayOnJoin, joinPrefixLength }) => `${gatewayOnJoin}/${joinPrefixLength}`),
+  });
+  const switchPort = desiredRow("Logical_Switch_Port", owner, "gateway.join", {
+    name: joinToGateway(name),
+    type: "router",
+    addresses: ["router"],
+    options: { "router-port": gatewayToJoin(name) },
+  });
+  // By source: what leaves the cluster leaves through the gateway of the pod's own node.
+  const out = families.map(({ family, block: pods, gatewayOnJoin }) =>
+    desiredRow("Logical_Router_Static_Route", owner, `out.ipv${family}`, {
+      ip_prefix: pods,
+      nexthop: gatewayOnJoin,
+      policy: "src-ip",
+      output_port: tenantToJoin(defaultTenant),
+    }),
+  );
+  const back = families.map(({ family, cluster, tenantOnJoin }) =>
+    desiredRow("Logical_Router_Static_Route", owner, `back.ipv${family}`, {
+      ip_prefix: cluster,
+      nexthop: tenantOnJoin,
+      policy: "dst-ip",
+      output_port: gatewayToJoin(name),
+    }),
+  );
+  // A pod that sends to an address of the cluster that no node has would else go round between the two routers.
+  const guards = families.map(({ family, cluster }) =>
+    desiredRow("Logical_Router_Policy", owner, `loop.ipv${family}`, {
+      priority: 1000,
+      match: `inport == "${gatewayToJoin(name)}" && ip${family}.dst == ${cluster}`,
+      action: "drop",
+    }),
+  );
+  return { routerPort, switchPort, out, back, guards };
+}
+
+/** Between the gateway router and the node's uplink. */
+function externalSide({ name }: NodeTopology, gateway: Gateway, families: readonly NodeFamily[]) {
+  const owner = nodeOwner(name);
+  const routerPort = desiredRow("Logical_Router_Port", owner, "gateway.external", {
+    name: gatewayToExternal(name),
+    mac: gateway.mac,
+    networks: [...new Set(gateway.addresses)].sort(),
+  });
+  const switchPort = desiredRow("Logical_Switch_Port", owner, "external.router", {
+    name: externalToGateway(name),
+    type: "router",
+    addresses: ["router"],
+    options: { "router-port": gatewayToExternal(name), "nat-addresses": "router" },
+  });
+  const localnet = desiredRow("Logical_Switch_Port", owner, "external.localnet", {
+    name: externalLocalnet(name),
+    type: "localnet",
+    addresses: ["unknown"],
+    options: { network_name: gateway.physicalNetwork },
+  });
+  const routes = families.flatMap(({ family }) => {
+    const nextHop = gateway.nextHops.find((address) => isIP(address) === family);
+    if (nextHop === undefined) return [];
+    return desiredRow("Logical_Router_Static_Route", owner, `default.ipv${family}`, {
+      ip_prefix: anywhere[family],
+      nexthop: nextHop,
+      policy: "dst-ip",
+      output_port: gatewayToExternal(name),
+    });
+  });
+  const translations = families.flatMap(({ family, block }) => {
+    const address = nodeAddress(gateway, family);
+    if (address === undefined) return [];
+    return desiredRow("NAT", owner, `snat.ipv${family}`, {
+      type: "snat",
+      external_ip: address,
+      logical_ip: block,
+      external_port_range: snatPortRange,
+    });
+  });
+  return { routerPort, switchPort, localnet, routes, translations };
+}
+
+/**
+ * The node's way out: a gateway router bound to its chassis, on the join switch on one side and on a switch with the
+ * node's physical network on the other, where it shares the node's addresses and hardware address with the host.
+ */
+export function gatewayRouterBundle(
+  network: NetworkConfig,
+  topology: NodeTopology,
+  systemId: string,
+  gateway: Gateway,
+): Bundle {
+  const { name, block } = topology;
+  const owner = nodeOwner(name);
+  const families = nodeFamilies(network, block);
+  const join = joinSide(network, topology, families);
+  const external = externalSide(topology, gateway, families);
+  const router = desiredRow("Logical_Router", owner, "gateway", {
+    name: gatewayRouter(name),
+    options: {
+      always_learn_from_arp_request: "false",
+      chassis: systemId,
+      // Without it each gateway router would have flows for all the others on the join switch: nodes² of them.
+      dynamic_neigh_routers: "true",
+    },
+  });
+  const externalRow = desiredRow("Logical_Switch", owner, "external", { name: externalSwitch(name) });
+  const routes = [...join.back, ...external.routes];
+  return {
+    rows: [
+      router,
+      externalRow,
+      join.routerPort,
+      join.switchPort,
+      ...join.out,
+      ...join.guards,
+      external.routerPort,
+      external.switchPort,
+      external.localnet,
+      ...routes,
+      ...external.translations,
+    ],
+    memberships: [
+      ...memberships("Logical_Router", router.uuid, "ports", [join.routerPort, external.routerPort]),
+      ...memberships("Logical_Switch", joinSwitchUuid, "ports", [join.switchPort]),
+      ...memberships("Logical_Switch", externalRow.uuid, "ports", [external.switchPort, external.localnet]),
+      ...memberships("Logical_Router", tenantRouterUuid, "static_routes", join.out),
+      ...memberships("Logical_Router", router.uuid, "static_routes", routes),
+      ...memberships("Logical_Router", router.uuid, "policies", join.guards),
+      ...memberships("Logical_Router", router.uuid, "nat", external.translations),
+    ],
+  };
+}

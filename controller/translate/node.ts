@@ -1,0 +1,44 @@
+import type { NodeNetworkAnnotation } from "@ovenbird/kube";
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Bundle } from "./desired.ts";
+import { gatewayRouterBundle } from "./gateway-router.ts";
+import { managementMac, managementPortBundle } from "./management-port.ts";
+import { managementPort } from "./names.ts";
+import { nodeSwitchBundle } from "./node-switch.ts";
+import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
+
+/**
+ * All rows of a node. Before its agent has named the chassis there are only the switch and the management port, so that
+ * pods can have their ports; the way out comes with the gateway.
+ */
+export function nodeBundle(network: NetworkConfig, topology: NodeTopology): Bundle {
+  const { chassis } = topology;
+  const parts = [
+    nodeSwitchBundle(network, topology),
+    managementPortBundle(network, topology),
+    ...(chassis?.gateway === undefined
+      ? []
+      : [gatewayRouterBundle(network, topology, chassis.systemId, chassis.gateway)]),
+  ];
+  return {
+    rows: parts.flatMap(({ rows }) => rows),
+    memberships: parts.flatMap(({ memberships }) => memberships),
+  };
+}
+
+/** What the node's agent is told once the rows are committed. */
+export function nodeNetworkOf(network: NetworkConfig, { name, block }: NodeTopology): NodeNetworkAnnotation {
+  const families = nodeFamilies(network, block);
+  return {
+    index: block,
+    subnets: families.map((family) => family.block),
+    managementPort: {
+      port: managementPort(name),
+      mac: managementMac(network, block),
+      addresses: families.map(({ management, blockPrefixLength }) => `${management}/${blockPrefixLength}`),
+      gateways: families.map(({ router }) => router),
+    },
+    routes: families.flatMap(({ cluster, join }) => [cluster, join]),
+    mtuBytes: network.mtuBytes,
+  };
+}

@@ -1,0 +1,145 @@
+import type { PodNetworkAnnotation } from "@ovenbird/kube";
+import type { Uuid } from "ovsdb-client-ts";
+import { formatIpv4, formatIpv6, ipv6Groups } from "../ipam/address.ts";
+import { blockCidr } from "../ipam/block.ts";
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { PodReservation } from "../ipam/reservation.ts";
+import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
+import { macOfIpv4, macOfIpv6Place } from "./mac.ts";
+import { podPort } from "./names.ts";
+import { nodeSwitchUuid } from "./node-switch.ts";
+import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
+import { ownerText, rowUuid } from "./owner.ts";
+
+export function podOwner(key: string): Owner {
+  return { kind: "Pod", key };
+}
+
+/** What the ports of one node's pods have in common; one object, shared by all of them. */
+export interface PodPlacement {
+  readonly switchUuid: Uuid;
+  readonly block: number;
+  /** Where the port may be bound, so that a second claim of the same name on another node changes nothing. */
+  readonly requestedChassis: string;
+  readonly ipv4Base: number | undefined;
+  readonly ipv4Prefix: string;
+  /** The eight groups of the IPv6 block's address. */
+  readonly ipv6Base: Uint16Array | undefined;
+  readonly ipv6Prefix: string;
+  readonly ipv4Router: string | undefined;
+  readonly ipv6Router: string | undefined;
+}
+
+/** What a node's pods need to know of their node. */
+export function podPlacement(network: NetworkConfig, { name, block, chassis }: NodeTopology): PodPlacement {
+  const [ipv4, ipv6] = ([4, 6] as const).map((wanted) => network.families.find(({ family }) => family === wanted));
+  const families = nodeFamilies(network, block);
+  return Object.freeze({
+    switchUuid: nodeSwitchUuid(name),
+    block,
+    requestedChassis: chassis?.systemId ?? name,
+    ipv4Base: ipv4 && Number(blockCidr(ipv4, block).base),
+    ipv4Prefix: `/${ipv4?.nodePrefixLength}`,
+    ipv6Base: ipv6 && ipv6Groups(blockCidr(ipv6, block).base),
+    ipv6Prefix: `/${ipv6?.nodePrefixLength}`,
+    ipv4Router: families.find(({ family }) => family === 4)?.router,
+    ipv6Router: families.find(({ family }) => family === 6)?.router,
+  });
+}
+
+export function samePlacement(a: PodPlacement, b: PodPlacement): boolean {
+  return a.switchUuid === b.switchUuid && a.block === b.block && a.requestedChassis === b.requestedChassis;
+}
+
+const scratch = new Uint16Array(8);
+
+/** The address at an offset below 2^16 · 2^16 in a block whose own address ends in as many zero bits. */
+function ipv6Text(base: Uint16Array, offset: number): string {
+  scratch.set(base);
+  const low = (scratch[7] ?? 0) + offset;
+  scratch[7] = low & 0xffff;
+  scratch[6] = (scratch[6] ?? 0) + (low >>> 16);
+  return formatIpv6(scratch);
+}
+
+/**
+ * A pod's port: what the controller keeps for each pod. It holds what the rows are made of, some 100 bytes, instead of
+ * the rows, which are over 700 and are made anew whenever they are read: keep the bundle, not its rows.
+ */
+export class PodBundle implements Bundle {
+  readonly uuid: Uuid;
+  readonly key: string;
+  readonly placement: PodPlacement;
+  readonly reservation: PodReservation;
+
+  constructor(key: string, placement: PodPlacement, reservation: PodReservation) {
+    this.uuid = rowUuid("Logical_Switch_Port", ownerText(podOwner(key)));
+    this.key = key;
+    this.placement = placement;
+    this.reservation = reservation;
+  }
+
+  get rows(): readonly DesiredRow[] {
+    const { requestedChassis } = this.placement;
+    // One list for both columns: what the port may send is what it is reached at.
+    const addresses = [[this.mac, ...this.addresses].join(" ")];
+    return [
+      {
+        table: "Logical_Switch_Port",
+        uuid: this.uuid,
+        owner: ownerText(podOwner(this.key)),
+        columns: {
+          name: podPort(this.key),
+          addresses,
+          port_security: addresses,
+          options: { "iface-id-ver": this.reservation.uid, "requested-chassis": requestedChassis },
+        },
+      },
+    ];
+  }
+
+  get memberships(): readonly Membership[] {
+    return [{ table: "Logical_Switch", row: this.placement.switchUuid, column: "ports", member: this.uuid }];
+  }
+
+  /** Without prefix length, IPv4 first. */
+  get addresses(): string[] {
+    const { ipv4Base, ipv6Base } = this.placement;
+    const { ipv4Offset, ipv6Offset } = this.reservation;
+    const addresses: string[] = [];
+    if (ipv4Base !== undefined && ipv4Offset !== undefined) addresses.push(formatIpv4(ipv4Base + ipv4Offset));
+    if (ipv6Base !== undefined && ipv6Offset !== undefined) addresses.push(ipv6Text(ipv6Base, ipv6Offset));
+    return addresses;
+  }
+
+  get mac(): string {
+    const { ipv4Base } = this.placement;
+    const { block, ipv4Offset, ipv6Offset } = this.reservation;
+    return ipv4Base !== undefined && ipv4Offset !== undefined
+      ? macOfIpv4(ipv4Base + ipv4Offset)
+      : macOfIpv6Place(block, ipv6Offset ?? 0);
+  }
+
+  toJSON(): Bundle {
+    return { rows: this.rows, memberships: this.memberships };
+  }
+}
+
+/** What the pod's node agent is told once the port is committed. */
+export function podNetworkOf(network: NetworkConfig, bundle: PodBundle): PodNetworkAnnotation {
+  const { ipv4Base, ipv4Prefix, ipv6Prefix, ipv4Router, ipv6Router } = bundle.placement;
+  const { uid, ipv4Offset, ipv6Offset } = bundle.reservation;
+  const hasIpv4 = ipv4Base !== undefined && ipv4Offset !== undefined;
+  const prefixes = hasIpv4 ? [ipv4Prefix, ipv6Prefix] : [ipv6Prefix];
+  return {
+    uid,
+    port: podPort(bundle.key),
+    addresses: bundle.addresses.map((address, position) => `${address}${prefixes[position]}`),
+    gateways: [
+      ...(hasIpv4 && ipv4Router !== undefined ? [ipv4Router] : []),
+      ...(ipv6Offset !== undefined && ipv6Router !== undefined ? [ipv6Router] : []),
+    ],
+    mac: bundle.mac,
+    mtuBytes: network.mtuBytes,
+  };
+}
