@@ -63,6 +63,7 @@ export interface Applier {
   isCommitted(owner: OwnerName): boolean;
   /** Resolves when nothing is left to write, but for owners set aside or waiting for a parent row. */
   idle(): Promise<void>;
+  readonly desiredOwners: number;
   readonly dirtyOwners: number;
   readonly setAsideOwners: number;
   readonly waitingOwners: number;
@@ -212,8 +213,8 @@ export function createApplier(options: ApplierOptions): Applier {
       if (busy.drifts.length > 0 && busy.drifts.length < 10) busy.drifts.push(drift);
       return;
     }
-    // What differs while our own transaction is under way may be its doing: looked at again, but not reported.
-    if (!inFlight.has(owner)) work.drifts.push(drift);
+    // Not our own doing: what we write ends in what is desired, and a change of that would have made the owner dirty.
+    work.drifts.push(drift);
     const delayMs = repairDelayMs(owner, now);
     if (delayMs > 0) holdBack(owner, work, delayMs);
     else dirty.set(owner, work);
@@ -253,6 +254,8 @@ export function createApplier(options: ApplierOptions): Applier {
           settle(owner, work);
         } else if (planned.kind === "blocked") {
           dirty.delete(owner);
+          // Its rows went with their parent: that is no tampering.
+          work.drifts.length = 0;
           waiting.set(owner, { on: planned.on, work });
           const owners = waitingFor.get(planned.on) ?? new Set();
           waitingFor.set(planned.on, owners.add(owner));
@@ -318,7 +321,7 @@ export function createApplier(options: ApplierOptions): Applier {
   }
 
   function isGone({ table, uuid }: DesiredRow): boolean {
-    return desired.row(uuid) !== undefined && !replica.table(table).has(uuid);
+    return desired.hasRow(uuid) && !replica.table(table).has(uuid);
   }
 
   function fail(plan: Plan, error: OvsdbError, durationMs: number): void {
@@ -395,6 +398,9 @@ export function createApplier(options: ApplierOptions): Applier {
         idleWaiters.push(resolve);
         tellIdle();
       }),
+    get desiredOwners() {
+      return desired.owners;
+    },
     get dirtyOwners() {
       return dirty.size + inFlight.size;
     },

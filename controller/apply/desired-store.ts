@@ -15,8 +15,9 @@ export interface Leftovers {
 export interface DesiredStore {
   readonly owners: number;
   bundle(owner: OwnerName): Bundle | undefined;
+  /** The row as its owner's bundle has it; bundles may make their rows anew each time, so it is not for keeping. */
   row(uuid: Uuid): DesiredRow | undefined;
-  rows(): IterableIterator<DesiredRow>;
+  hasRow(uuid: Uuid): boolean;
   /** The members wanted in one column of a row, undefined when there are none. */
   members(row: Uuid, column: string): DesiredMembers | undefined;
   /** All columns of a row that have wanted members. */
@@ -30,11 +31,9 @@ export function ownersOf(holder: OwnerName | readonly OwnerName[]): readonly Own
   return typeof holder === "string" ? [holder] : holder;
 }
 
-const nothing: Leftovers = { rows: [], memberships: [] };
-
 export function createDesiredStore(): DesiredStore {
   const bundles = new Map<OwnerName, Bundle>();
-  const rows = new Map<Uuid, DesiredRow>();
+  const rowOwners = new Map<Uuid, OwnerName>();
   const targets = new Map<Uuid, Map<string, Map<string, OwnerName | readonly OwnerName[]>>>();
 
   function addMember(owner: OwnerName, { row, column, member }: Membership): void {
@@ -80,27 +79,29 @@ export function createDesiredStore(): DesiredStore {
       return bundles.size;
     },
     bundle: (owner) => bundles.get(owner),
-    row: (uuid) => rows.get(uuid),
-    rows: () => rows.values(),
+    row(uuid) {
+      const owner = rowOwners.get(uuid);
+      return owner === undefined ? undefined : bundles.get(owner)?.rows.find((row) => row.uuid === uuid);
+    },
+    hasRow: (uuid) => rowOwners.has(uuid),
     members: (row, column) => targets.get(row)?.get(column),
     targets: (row) => targets.get(row),
     hasMember,
     replace(owner, bundle) {
       const former = bundles.get(owner);
-      if (former !== undefined) {
-        for (const row of former.rows) rows.delete(row.uuid);
-        for (const membership of former.memberships) removeMember(owner, membership);
-      }
+      const formerRows = former?.rows ?? [];
+      const formerMemberships = former?.memberships ?? [];
+      for (const row of formerRows) rowOwners.delete(row.uuid);
+      for (const membership of formerMemberships) removeMember(owner, membership);
       if (bundle === undefined) bundles.delete(owner);
       else {
         bundles.set(owner, bundle);
-        for (const row of bundle.rows) rows.set(row.uuid, row);
+        for (const row of bundle.rows) rowOwners.set(row.uuid, owner);
         for (const membership of bundle.memberships) addMember(owner, membership);
       }
-      if (former === undefined) return nothing;
       return {
-        rows: former.rows.filter((row) => !rows.has(row.uuid)),
-        memberships: former.memberships.filter((membership) => !hasMember(membership)),
+        rows: formerRows.filter((row) => !rowOwners.has(row.uuid)),
+        memberships: formerMemberships.filter((membership) => !hasMember(membership)),
       };
     },
   };

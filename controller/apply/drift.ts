@@ -36,7 +36,7 @@ function strayOwner(
   member: string,
 ): OwnerName | undefined {
   const referred = table.references.get(column);
-  if (referred === undefined) return desired.row(row._uuid) === undefined ? undefined : ownerNameOf(row);
+  if (referred === undefined) return desired.hasRow(row._uuid) ? ownerNameOf(row) : undefined;
   const target = replica.table(referred).get(member);
   return target === undefined ? undefined : ownerNameOf(target);
 }
@@ -158,7 +158,7 @@ export function driftOf(context: DriftContext, change: RowChange<UntypedModel>):
 export function* leftovers(context: DriftContext): Generator<Drift> {
   for (const table of context.tables.values()) {
     for (const row of context.replica.table(table.name).values()) {
-      if (context.desired.row(row._uuid) === undefined) {
+      if (!context.desired.hasRow(row._uuid)) {
         const owner = ownerNameOf(row);
         if (owner === undefined) continue;
         yield { owner, table: table.name, uuid: row._uuid, what: "is a leftover", strayRow: true };

@@ -142,7 +142,7 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
       any = true;
     }
     for (const [uuid, tableName] of rows) {
-      if (desired.row(uuid) !== undefined || !replica.table(tableName).has(uuid)) continue;
+      if (desired.hasRow(uuid) || !replica.table(tableName).has(uuid)) continue;
       const table = tableOf(tables, tableName);
       if (table.isRoot) deleted.set(uuid, tableName);
       else deleteUnreferenced(uuid, table);
@@ -154,18 +154,21 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
   function add(owner: OwnerName): Planned {
     const known = outcomes.get(owner);
     if (known !== undefined) return known === "under way" ? { kind: "planned" } : known;
+    // Bundles may make rows and memberships anew whenever they are read: read them once.
     const bundle = desired.bundle(owner);
+    const rows = bundle?.rows ?? [];
+    const memberships = bundle?.memberships ?? [];
     // All that can fail comes first, so that an owner is in the plan wholly or not at all.
-    for (const row of bundle?.rows ?? []) checkColumns(row, tableOf(tables, row.table));
+    for (const row of rows) checkColumns(row, tableOf(tables, row.table));
     outcomes.set(owner, "under way");
-    const missing = bundle?.memberships.find((membership) => !parentReady(membership));
+    const missing = memberships.find((membership) => !parentReady(membership));
     if (missing !== undefined) {
       const blocked: Planned = { kind: "blocked", on: missing.row };
       outcomes.set(owner, blocked);
       return blocked;
     }
-    let any = addRows(bundle?.rows ?? []);
-    for (const membership of bundle?.memberships ?? []) {
+    let any = addRows(rows);
+    for (const membership of memberships) {
       if (replicaHasMember(replica, membership)) continue;
       changeMember(membership, "insert");
       any = true;

@@ -1,8 +1,8 @@
 import type { UntypedRow } from "ovsdb-client-ts";
 import type { DesiredRow, DesiredValue } from "../translate/desired.ts";
+import { ownerKey } from "../translate/owner.ts";
 import { ApplyError } from "./apply-error.ts";
 import type { ColumnKind, ManagedTable } from "./managed-columns.ts";
-import { ownerExternalId } from "./owner.ts";
 
 export interface MemberMutation {
   insert?: readonly unknown[] | Readonly<Record<string, string>>;
@@ -74,8 +74,8 @@ const ourDomain = (key: string): boolean => key.startsWith("ovenbird.io/");
 export function columnsOf(desired: DesiredRow, table: ManagedTable): Readonly<Record<string, DesiredValue>> {
   if (!table.columns.has("external_ids")) return desired.columns;
   const externalIds = asRecord(desired.columns.external_ids);
-  if (externalIds[ownerExternalId] === desired.owner) return desired.columns;
-  return { ...desired.columns, external_ids: { ...externalIds, [ownerExternalId]: desired.owner } };
+  if (externalIds[ownerKey] === desired.owner) return desired.columns;
+  return { ...desired.columns, external_ids: { ...externalIds, [ownerKey]: desired.owner } };
 }
 
 function kindOf(table: ManagedTable, column: string): ColumnKind {
