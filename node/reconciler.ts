@@ -1,4 +1,4 @@
-import type { Logger } from "pino";
+import type { Logger } from "./logger.ts";
 
 /**
  * Runs one level-triggered task, never twice at a time. A trigger while it runs makes it run once more, so any burst of

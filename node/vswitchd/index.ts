@@ -12,4 +12,5 @@ export {
   openVswitchRow,
 } from "./bridge.ts";
 export { configureOpenVswitch, type OpenVswitchSettings, type OpenVswitchState } from "./open-vswitch.ts";
+export { watchBridgeSocket } from "./restart-watch.ts";
 export { openVswitchdSession, type VswitchdSession } from "./session.ts";

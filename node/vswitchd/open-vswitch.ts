@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { Replica } from "ovsdb-client-ts";
-import type { Logger } from "pino";
+import type { Logger } from "../logger.ts";
 import { type Datapath, datapathOf, findBridge, insertBridge, openVswitchRow } from "./bridge.ts";
 import { externalIdChanges, type OvnSettings } from "./external-ids.ts";
 import type { VswitchdSession } from "./session.ts";

@@ -1,6 +1,6 @@
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import { type Client, createClient, type Replica } from "ovsdb-client-ts";
-import type { Logger } from "pino";
+import type { Logger } from "../logger.ts";
 
 /** The agent's one OVSDB session: everything it reads of Open vSwitch comes from the replica, everything it writes goes through the client. */
 export interface VswitchdSession {
@@ -50,7 +50,6 @@ export async function openVswitchdSession(options: {
     // The local server stands alone: there is no leader to ask for.
     leaderOnly: false,
     logger,
-    ...(signal ? { signal } : {}),
   });
   try {
     const replica = await client.replicate(followedColumns, {

@@ -1,0 +1,341 @@
+import type { KubeClient } from "@ovenbird/kube";
+import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
+import type { RowChange } from "ovsdb-client-ts";
+import { createPortBinding, removeLeftovers } from "./binding/index.ts";
+import { chassisChange } from "./chassis.ts";
+import { type CniMetrics, type CniServer, createCniServer, type Readiness } from "./cni-server/index.ts";
+import type { AgentConfig } from "./config.ts";
+import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
+import { createGateway, type Gateway } from "./gateway/index.ts";
+import { followNode, patchChassis } from "./kubernetes-node.ts";
+import { createPodLinks } from "./links/index.ts";
+import type { Logger } from "./logger.ts";
+import { createManagementPort, type ManagementPort } from "./management/index.ts";
+import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
+import { reflectPodsOfNode } from "./pods/index.ts";
+import { createReconciler } from "./reconciler.ts";
+import type { Condition } from "./serve/index.ts";
+import {
+  configureOpenVswitch,
+  findBridge,
+  type OpenVswitchState,
+  openVswitchdSession,
+  openVswitchRow,
+  type VswitchdSession,
+  watchBridgeSocket,
+} from "./vswitchd/index.ts";
+
+/** How long the first chassis annotation waits for the gateway bridge, in ms. */
+const gatewayPatienceMs = 5_000;
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly kube: KubeClient;
+  readonly logger: Logger;
+  /** The plugin's executable to install, if any. */
+  readonly pluginPath: string | undefined;
+  readonly metrics?: CniMetrics;
+  /** Gives up starting, and stops what runs. */
+  readonly signal: AbortSignal;
+}
+
+export interface Agent {
+  readonly conditions: readonly Condition[];
+  /** Resolves when pods can be attached and the runtime has been told so. */
+  readonly ready: Promise<void>;
+  /** Takes no more calls, finishes what is under way; running pods and their network stay as they are. */
+  stop(): Promise<void>;
+}
+
+/**
+ * The node agent. Four reconcilers, each level-triggered and idempotent, work on one OVSDB session:
+ *
+ *     OVSDB changes ─┬─▶ open-vswitch   external_ids and br-int
+ *     Node watch ────┼─▶ gateway        br-ex: uplink, addresses, flows    ──┐
+ *     link events ───┼─▶ management     ovenbird0: addresses, routes         │
+ *     vswitchd start ┘   chassis        the Node's chassis annotation     ◀──┘
+ *
+ *     pod watch ─▶ pods ─▶ CNI server ─▶ links, binding
+ *
+ * The CNI server listens from the start, so that a call gets a clear answer; the network configuration, which makes the
+ * runtime call at all, is written when everything holds.
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { config, kube, logger, signal } = options;
+  const session = await openVswitchdSession({ endpoint: config.ovsDb, logger, signal });
+  const { client, replica } = session;
+  const socket = openRouteSocket();
+  const netfilter = openNetfilterSocket();
+  let openVswitch: OpenVswitchState | undefined;
+  let management: ManagementPort | undefined;
+  let gateway: Gateway | undefined;
+  let leftoversRemoved = false;
+  let listening = false;
+  let patient = true;
+  let isReady = false;
+  const firstReady = Promise.withResolvers<void>();
+  const stopping = new AbortController();
+
+  const openVswitchTask = createReconciler({
+    name: "open-vswitch",
+    logger,
+    async task() {
+      const encapIp = config.encapIp ?? missingEncapIp(session, node.view?.internalIp);
+      if (encapIp === undefined && !hasEncapIp(session)) {
+        if (node.isSynced) logger.warn({}, "no address for tunnels: give --encap-ip, or the Node an InternalIP");
+        if (openVswitch === undefined) return;
+      }
+      openVswitch = await configureOpenVswitch(
+        session,
+        {
+          systemId: config.systemId,
+          encapType: config.encapType,
+          encapIp,
+          ovnRemote: config.ovnRemote,
+          datapath: config.datapath,
+          bridgeMapping: findBridge(replica, config.gatewayBridge)
+            ? { network: config.physicalNetwork, bridge: config.gatewayBridge }
+            : undefined,
+        },
+        logger,
+      );
+      gateway ??= createGateway({
+        session,
+        socket,
+        netfilter,
+        bridgeName: config.gatewayBridge,
+        uplink: config.uplink,
+        physicalNetwork: config.physicalNetwork,
+        datapath: openVswitch.datapath,
+        rundir: config.ovsRundir,
+        logger,
+      });
+      management ??= createManagementPort({
+        session,
+        socket,
+        integrationBridge: openVswitch.integrationBridge,
+        interfaceName: config.managementInterface,
+        logger,
+      });
+      gatewayTask.trigger();
+      managementTask.trigger();
+    },
+  });
+  const gatewayTask = createReconciler({
+    name: "gateway",
+    logger,
+    async task() {
+      await gateway?.reconcile();
+      chassisTask.trigger();
+    },
+  });
+  const managementTask = createReconciler({
+    name: "management",
+    logger,
+    async task() {
+      if (!management) return;
+      const network = node.view?.network;
+      if (network?.kind === "invalid") {
+        logger.warn({ reason: network.reason }, "the Node's network annotation can't be understood, it is ignored");
+      }
+      if (network?.kind === "valid") management.network = network.value;
+      await management.reconcile();
+      readyTask.trigger();
+    },
+  });
+  const chassisTask = createReconciler({
+    name: "chassis",
+    logger,
+    async task() {
+      if (!openVswitch || !gateway || !node.view) return;
+      const change = chassisChange(node.view, openVswitch.systemId, gateway.state, patient);
+      if (!change) return;
+      await patchChassis(kube, config.node, change);
+      logger.info({ chassis: change }, "told the controller of this chassis");
+    },
+  });
+  const readyTask = createReconciler({
+    name: "ready",
+    logger,
+    async task() {
+      if (readiness().kind !== "ready") return;
+      if (options.pluginPath !== undefined && (await installPlugin(options.pluginPath, config.cniBinDir))) {
+        logger.info({ folder: config.cniBinDir }, "installed the CNI plugin");
+      }
+      if (await writeConflist(config.cniConfDir, config.cniSocket)) {
+        logger.info({ folder: config.cniConfDir, file: conflistName }, "wrote the network configuration");
+      }
+      if (!isReady) logger.info({ node: config.node }, "ready to attach pods");
+      isReady = true;
+      firstReady.resolve();
+    },
+  });
+  const leftoversTask = createReconciler({
+    name: "leftovers",
+    logger,
+    async task() {
+      if (leftoversRemoved) return;
+      await removeLeftovers({ binding, links, pods, logger, signal: stopping.signal });
+      leftoversRemoved = true;
+      readyTask.trigger();
+    },
+  });
+
+  const node = followNode(kube, config.node, logger, () => {
+    openVswitchTask.trigger();
+    managementTask.trigger();
+    chassisTask.trigger();
+  });
+  const pods = reflectPodsOfNode(kube, config.node, logger);
+  const binding = createPortBinding({
+    client,
+    replica,
+    logger,
+    integrationBridge: integrationBridgeOf(session),
+  });
+  const links = createPodLinks({ datapath: () => openVswitch?.datapath ?? config.datapath ?? "system" });
+
+  const conditions: readonly (Condition & { readonly reason: string })[] = [
+    { name: "ovsdb", holds: () => replica.synced, reason: "no connection to the local Open_vSwitch database" },
+    { name: "open-vswitch", holds: () => openVswitch !== undefined, reason: "Open vSwitch is not configured yet" },
+    {
+      name: "kubernetes",
+      holds: () => pods.isSynced && node.isSynced,
+      reason: "the Kubernetes API has not answered yet",
+    },
+    {
+      name: "management-port",
+      holds: () => management?.ready ?? false,
+      reason: "the management port is not in place; has the controller annotated the Node?",
+    },
+    { name: "leftovers", holds: () => leftoversRemoved, reason: "ports of former pods are still being removed" },
+    { name: "cni-socket", holds: () => listening, reason: "the CNI socket is not open" },
+  ];
+  function readiness(): Readiness {
+    const missing = conditions.find(({ holds }) => !holds());
+    return missing ? { kind: "unavailable", reason: missing.reason } : { kind: "ready" };
+  }
+
+  const server: CniServer = createCniServer({
+    socketPath: config.cniSocket,
+    binding,
+    pods,
+    links,
+    logger,
+    ready: readiness,
+    ...(options.metrics ? { metrics: options.metrics } : {}),
+  });
+
+  const stopWatches = [
+    replica.subscribe(onDatabaseChanges),
+    client.on((event) => {
+      if (event.kind === "connected") openVswitchTask.trigger();
+    }),
+    watchNetwork(
+      (kinds) => {
+        // Links of pods come and go: only those that the reconcilers look after are of interest.
+        const devices = describeDevices();
+        if (kinds.size === 1 && kinds.has("link") && devices === lastDevices) return;
+        lastDevices = devices;
+        gatewayTask.trigger();
+        managementTask.trigger();
+      },
+      { logger },
+    ),
+    watchBridgeSocket(
+      config.ovsRundir,
+      config.gatewayBridge,
+      () => {
+        gateway?.forgetFlows();
+        gatewayTask.trigger();
+      },
+      logger,
+    ),
+  ];
+
+  let lastDevices = "";
+  function describeDevices(): string {
+    const names = [config.gatewayBridge, config.managementInterface, ...(config.uplink ? [config.uplink] : [])];
+    return names
+      .map((name) => getLink(socket, name))
+      .map((link) => `${link?.index} ${link?.up} ${link?.mac}`)
+      .join();
+  }
+
+  function onDatabaseChanges(changes: readonly RowChange<OpenVswitch>[]): void {
+    for (const change of changes) {
+      if (change.table === "Open_vSwitch") {
+        if (change.kind !== "modify" || change.changed.external_ids || change.changed.bridges)
+          openVswitchTask.trigger();
+      } else if (change.table === "Bridge" || change.table === "Port" || change.table === "Interface") {
+        // Each pod changes the integration bridge's ports.
+        const onlyPorts = change.table === "Bridge" && change.kind === "modify" && isOnly(change.changed, "ports");
+        const { name } = change.row;
+        if (gateway?.concerns(change.row)) {
+          // A new device of the bridge: vswitchd has restarted.
+          const renewed = change.table === "Interface" && change.kind === "modify" && change.changed.ifindex;
+          if (renewed && name === config.gatewayBridge) gateway.forgetFlows();
+          gatewayTask.trigger();
+        }
+        if (management?.concerns(change.row) && !onlyPorts) managementTask.trigger();
+        if (name === openVswitch?.integrationBridge && !onlyPorts) openVswitchTask.trigger();
+        if (change.table === "Bridge" && name === config.gatewayBridge && change.kind !== "modify") {
+          openVswitchTask.trigger();
+        }
+      }
+    }
+  }
+
+  const patience = setTimeout(() => {
+    patient = false;
+    chassisTask.trigger();
+  }, gatewayPatienceMs);
+  openVswitchTask.trigger();
+  leftoversTask.trigger();
+  pods.synced(stopping.signal).then(
+    () => readyTask.trigger(),
+    () => undefined,
+  );
+  await server.listen();
+  listening = true;
+  readyTask.trigger();
+
+  return {
+    conditions,
+    ready: firstReady.promise,
+    async stop() {
+      clearTimeout(patience);
+      stopping.abort(new Error("the agent is stopping"));
+      for (const stopWatch of stopWatches) stopWatch();
+      if (listening) await server.close();
+      listening = false;
+      const tasks = [openVswitchTask, gatewayTask, managementTask, chassisTask, leftoversTask, readyTask];
+      await Promise.all(tasks.map((task) => task.stop()));
+      node.close();
+      pods.close();
+      binding.close();
+      links.close();
+      await session.close();
+      socket.close();
+      netfilter.close();
+    },
+  };
+}
+
+function isOnly(changed: object, column: string): boolean {
+  const columns = Object.keys(changed);
+  return columns.length === 1 && columns[0] === column;
+}
+
+function integrationBridgeOf({ replica }: VswitchdSession): string {
+  return openVswitchRow(replica)?.external_ids.get("ovn-bridge") ?? "br-int";
+}
+
+function hasEncapIp({ replica }: VswitchdSession): boolean {
+  return openVswitchRow(replica)?.external_ids.has("ovn-encap-ip") ?? false;
+}
+
+/** The Node's address, where Open_vSwitch has none for tunnels yet. */
+function missingEncapIp(session: VswitchdSession, internalIp: string | undefined): string | undefined {
+  return hasEncapIp(session) ? undefined : internalIp;
+}

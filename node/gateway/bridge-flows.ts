@@ -1,0 +1,127 @@
+import { isIP } from "node:net";
+
+/**
+ * The OpenFlow table of the gateway bridge, on which the host and the node's gateway router share one hardware address
+ * and the node's IP addresses. What decides is who began a connection: OVN's outgoing connections are committed to a
+ * connection tracking zone of their own, and replies that belong to one of them go back to OVN; everything else that is
+ * for the node goes to the host, whose own traffic is never tracked.
+ *
+ * The host must stay out of connection tracking: with the userspace datapath vswitchd aborts when host traffic looks up
+ * a zone with overlapping NAT tuples. Its ports (32768–60999) and those of SNAT (61000–65535) are parted for the same
+ * reason.
+ */
+
+/** OVN's tunnels: Geneve's assigned port (RFC 8926 section 3.3). */
+const genevePort = 6081;
+/** Far from the zones that ovn-controller numbers from 1 on. */
+const zone = 64_000;
+/** Marks connections that OVN began. */
+const ovnMark = 1;
+
+/** Traffic from outside that goes straight to OVN and whose replies go straight out, untracked on the bridge. */
+export type ServiceEntry =
+  /** All traffic of an address that OVN answers for (a load balancer's address, a floating IP). */
+  | { readonly kind: "address"; readonly address: string }
+  /** One port of the node's addresses (a NodePort). */
+  | { readonly kind: "port"; readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number };
+
+export interface BridgeFlowInputs {
+  /** OpenFlow port of the uplink. */
+  readonly uplinkPort: number;
+  /** OpenFlow port of the patch to the integration bridge; undefined until ovn-controller has made it. */
+  readonly patchPort: number | undefined;
+  /** The hardware address that host and gateway router share. */
+  readonly mac: string;
+  /** The node's own addresses on the bridge without prefix lengths, link-local ones too. */
+  readonly nodeAddresses: readonly string[];
+  readonly services: readonly ServiceEntry[];
+}
+
+/** One flow: `ovs-ofctl`'s text is made of it, and a test or a person can read it. */
+export interface BridgeFlow {
+  readonly table: number;
+  readonly priority: number;
+  readonly match: string;
+  readonly actions: string;
+}
+
+const ipFamilies = ["ip", "ipv6"] as const;
+
+/** The whole table, in descending priority. Without a patch port everything is between uplink and host. */
+export function bridgeFlows(inputs: BridgeFlowInputs): readonly BridgeFlow[] {
+  const { uplinkPort: uplink, patchPort: patch, mac, nodeAddresses, services } = inputs;
+  const insidePorts = patch === undefined ? ["LOCAL"] : ["LOCAL", `${patch}`];
+  const everyone = patch === undefined ? "LOCAL" : `LOCAL,output:${patch}`;
+  const flows: BridgeFlow[] = [];
+  const add = (priority: number, match: string, actions: string, table = 0) =>
+    flows.push({ table, priority, match, actions });
+
+  // Tunnels end in the host's address: the datapath takes them out of, and puts them into, the local port.
+  for (const family of ["udp", "udp6"]) {
+    add(300, `${family},in_port=${uplink},tp_dst=${genevePort}`, "LOCAL");
+    add(300, `${family},in_port=LOCAL,tp_dst=${genevePort}`, `output:${uplink}`);
+  }
+
+  // Only the host answers for the node's addresses; replies and announcements are for both.
+  for (const address of nodeAddresses) {
+    if (isIP(address) === 4) add(200, `arp,in_port=${uplink},arp_op=1,arp_tpa=${address}`, "LOCAL");
+    else add(200, `icmp6,in_port=${uplink},icmp_type=135,icmp_code=0,nd_target=${address}`, "LOCAL");
+  }
+  for (const neighbour of ["arp", "icmp6,icmp_type=135,icmp_code=0", "icmp6,icmp_type=136,icmp_code=0"]) {
+    add(190, `${neighbour},in_port=${uplink}`, everyone);
+    for (const inside of insidePorts) add(190, `${neighbour},in_port=${inside}`, `output:${uplink}`);
+  }
+
+  if (patch !== undefined) {
+    for (const service of services) addService(add, service, inputs, patch);
+    for (const family of ipFamilies) {
+      add(
+        100,
+        `${family},in_port=${patch}`,
+        `ct(commit,zone=${zone},exec(set_field:${ovnMark}->ct_mark)),output:${uplink}`,
+      );
+    }
+    for (const address of nodeAddresses) {
+      const [family, field] = isIP(address) === 4 ? ["ip", "nw_dst"] : ["ipv6", "ipv6_dst"];
+      add(100, `${family},in_port=${uplink},${field}=${address}`, `ct(zone=${zone},table=1)`);
+    }
+    add(100, `ct_mark=${ovnMark}`, `output:${patch}`, 1);
+    add(0, "", "LOCAL", 1);
+  }
+  add(90, "in_port=LOCAL", `output:${uplink}`);
+  add(80, `in_port=${uplink},dl_dst=${mac}`, "LOCAL");
+  add(0, "", "NORMAL");
+  return flows.sort((a, b) => a.table - b.table || b.priority - a.priority);
+}
+
+function addService(
+  add: (priority: number, match: string, actions: string) => void,
+  service: ServiceEntry,
+  inputs: BridgeFlowInputs,
+  patch: number,
+): void {
+  const { uplinkPort: uplink, nodeAddresses } = inputs;
+  if (service.kind === "address") {
+    const [family, destination, source] =
+      isIP(service.address) === 4 ? ["ip", "nw_dst", "nw_src"] : ["ipv6", "ipv6_dst", "ipv6_src"];
+    add(160, `${family},in_port=${uplink},${destination}=${service.address}`, `output:${patch}`);
+    add(160, `${family},in_port=${patch},${source}=${service.address}`, `output:${uplink}`);
+    return;
+  }
+  for (const address of nodeAddresses) {
+    const [protocol, destination, source] =
+      isIP(address) === 4 ? [service.protocol, "nw_dst", "nw_src"] : [`${service.protocol}6`, "ipv6_dst", "ipv6_src"];
+    add(150, `${protocol},in_port=${uplink},${destination}=${address},tp_dst=${service.port}`, `output:${patch}`);
+    add(150, `${protocol},in_port=${patch},${source}=${address},tp_src=${service.port}`, `output:${uplink}`);
+  }
+}
+
+/** The flows in the syntax of ovs-ofctl(8), one a line. */
+export function flowText(flows: readonly BridgeFlow[]): string {
+  return flows
+    .map(({ table, priority, match, actions }) => {
+      const fields = [`table=${table}`, `priority=${priority}`, ...(match ? [match] : [])];
+      return `${fields.join(",")},actions=${actions}\n`;
+    })
+    .join("");
+}

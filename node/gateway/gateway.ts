@@ -1,0 +1,242 @@
+import type { NodeChassisAnnotation } from "@ovenbird/kube";
+import type { OpenVswitchRows } from "@ovenbird/ovsdb-schemas";
+import type { Logger } from "../logger.ts";
+import {
+  disableTxOffload,
+  getLink,
+  guardDevice,
+  type Link,
+  type NetfilterSocket,
+  type RouteSocket,
+  setLink,
+} from "../netlink/index.ts";
+import {
+  type BridgeInterface,
+  type Datapath,
+  datapathOf,
+  findBridge,
+  interfacesOf,
+  type VswitchdSession,
+} from "../vswitchd/index.ts";
+import { bridgeFlows, flowText, type ServiceEntry } from "./bridge-flows.ts";
+import {
+  defaultGateways,
+  mergeHostNetworks,
+  moveHostNetwork,
+  readHostNetwork,
+  readLinkLocalAddresses,
+  sameHostNetwork,
+} from "./host-network.ts";
+import { installFlows } from "./install-flows.ts";
+import { type BridgeMemory, memoryKey, readMemory } from "./memory.ts";
+import { takeUplink } from "./take-uplink.ts";
+
+export interface GatewayOptions {
+  readonly session: VswitchdSession;
+  readonly socket: RouteSocket;
+  readonly netfilter: NetfilterSocket;
+  readonly bridgeName: string;
+  /** Moved onto the bridge if it isn't there; undefined = the bridge is used as it is. */
+  readonly uplink: string | undefined;
+  readonly physicalNetwork: string;
+  /** Of a bridge that has to be made. */
+  readonly datapath: Datapath;
+  /** Where vswitchd has its sockets. */
+  readonly rundir: string;
+  readonly logger: Logger;
+}
+
+export type GatewayState =
+  /** The node has no gateway bridge. */
+  | { readonly kind: "absent" }
+  /** There is a bridge, and something on it is still missing. */
+  | { readonly kind: "waiting"; readonly reason: string }
+  | { readonly kind: "present"; readonly gateway: NonNullable<NodeChassisAnnotation["gateway"]> };
+
+export interface Gateway {
+  readonly state: GatewayState;
+  /** Brings bridge, addresses, routes, guard and flows to what they should be; idempotent. */
+  reconcile(): Promise<void>;
+  /** Forgets what was installed: vswitchd has restarted and its flows are gone. */
+  forgetFlows(): void;
+  /** Whether a change of an interface, port or bridge can concern the gateway. */
+  concerns(row: { readonly name: string; readonly type?: string }): boolean;
+}
+
+/** The way out of the cluster: the bridge that host and gateway router share. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { session, socket, netfilter, bridgeName, uplink, logger } = options;
+  let state: GatewayState = { kind: "waiting", reason: "not looked at yet" };
+  let installedFlows: string | undefined;
+  const services: readonly ServiceEntry[] = [];
+
+  async function next(): Promise<GatewayState> {
+    let bridge = findBridge(session.replica, bridgeName);
+    if (uplink !== undefined && !(bridge && hasInterface(session, bridge, uplink))) {
+      await takeUplink({ ...options, uplink });
+      logger.info({ bridge: bridgeName, uplink }, "moved the uplink onto the gateway bridge");
+      bridge = findBridge(session.replica, bridgeName);
+    }
+    if (!bridge) return { kind: "absent" };
+    const device = getLink(socket, bridgeName);
+    if (!device) return { kind: "waiting", reason: `the device ${bridgeName} is not there` };
+    const uplinkInterface = findUplink(session, bridge, uplink);
+    if (!uplinkInterface) return { kind: "waiting", reason: `${bridgeName} has no working uplink` };
+    const userspace = datapathOf(bridge) === "netdev";
+    if (userspace) {
+      disableTxOffload(bridgeName);
+      disableTxOffload(uplinkInterface.row.name);
+    }
+    await settleHostNetwork(options, bridge, device, uplinkInterface.row.name);
+    // Not before the addresses have left the uplink: until then the host's stack still hears through it.
+    if (userspace) guardDevice(netfilter, uplinkInterface.row.name);
+    return present(bridge, uplinkInterface);
+  }
+
+  async function present(bridge: OpenVswitchRows.Bridge, uplinkInterface: BridgeInterface): Promise<GatewayState> {
+    const device = getLink(socket, bridgeName);
+    if (!device?.mac) return { kind: "waiting", reason: `the device ${bridgeName} has no hardware address` };
+    const network = readHostNetwork(socket, device);
+    await install(
+      flowText(
+        bridgeFlows({
+          uplinkPort: Number(uplinkInterface.row.ofport),
+          patchPort: findPatchPort(session, bridge),
+          mac: device.mac,
+          nodeAddresses: [
+            ...network.addresses.map((address) => address.split("/")[0] ?? address),
+            ...readLinkLocalAddresses(socket, device),
+          ],
+          services,
+        }),
+      ),
+    );
+    if (network.addresses.length === 0) return { kind: "waiting", reason: `${bridgeName} has no address` };
+    return {
+      kind: "present",
+      gateway: {
+        mac: device.mac,
+        addresses: [...network.addresses],
+        nextHops: [...defaultGateways(network)],
+        physicalNetwork: options.physicalNetwork,
+      },
+    };
+  }
+
+  async function install(flows: string): Promise<void> {
+    if (flows === installedFlows) return;
+    await installFlows(options.rundir, bridgeName, flows);
+    installedFlows = flows;
+    logger.info({ bridge: bridgeName, flows: flows.split("\n").length - 1 }, "installed the gateway bridge's flows");
+  }
+
+  return {
+    get state() {
+      return state;
+    },
+    async reconcile() {
+      const before = state;
+      state = await next();
+      if (state.kind === "waiting" && (before.kind !== "waiting" || before.reason !== state.reason)) {
+        logger.info({ reason: state.reason }, "the gateway waits");
+      }
+    },
+    forgetFlows() {
+      installedFlows = undefined;
+    },
+    concerns: ({ name, type }) => name === bridgeName || name === uplink || type === "patch",
+  };
+}
+
+/**
+ * Sees to it that the bridge's device bears the host's addresses and routes, and remembers them.
+ * A device that is new, or down, or one whose move was interrupted gets what is remembered; otherwise what it bears is
+ * the truth and is remembered anew.
+ */
+async function settleHostNetwork(
+  options: GatewayOptions,
+  bridge: OpenVswitchRows.Bridge,
+  device: Link,
+  uplinkName: string,
+): Promise<void> {
+  const { session, socket, bridgeName, uplink, logger } = options;
+  const memory = readMemory(bridge.external_ids);
+  const uplinkLink = getLink(socket, uplinkName);
+  if (uplinkLink && !uplinkLink.up) setLink(socket, uplinkName, { up: true });
+  const onBridge = readHostNetwork(socket, device);
+  // Only an uplink that was named is ours to strip of its addresses.
+  const onUplink = uplink !== undefined && uplinkLink ? readHostNetwork(socket, uplinkLink) : undefined;
+  const moving = onUplink !== undefined && onUplink.addresses.length > 0;
+  if (!device.up) setLink(socket, bridgeName, { up: true });
+  if (moving) {
+    const network = memory?.phase === "moving" ? mergeHostNetworks(memory.network, onUplink) : onUplink;
+    await remember(session, bridge, memory, { phase: "moving", network });
+    moveHostNetwork(socket, network, bridgeName, uplinkName);
+    logger.info({ bridge: bridgeName, uplink, addresses: network.addresses }, "moved the host's addresses and routes");
+  } else if (memory && isFresh(memory, device, onBridge.addresses)) {
+    moveHostNetwork(socket, memory.network, bridgeName);
+    logger.info(
+      { bridge: bridgeName, addresses: memory.network.addresses },
+      "put the host's addresses and routes back",
+    );
+  }
+  const network = readHostNetwork(socket, device);
+  await remember(session, bridge, memory, { phase: "settled", linkIndex: device.index, network });
+}
+
+function isFresh(memory: BridgeMemory, device: Link, addresses: readonly string[]): boolean {
+  return (
+    memory.phase === "moving" ||
+    memory.linkIndex !== device.index ||
+    !device.up ||
+    (memory.network.addresses.length > 0 && !memory.network.addresses.some((address) => addresses.includes(address)))
+  );
+}
+
+async function remember(
+  session: VswitchdSession,
+  bridge: OpenVswitchRows.Bridge,
+  before: BridgeMemory | undefined,
+  memory: BridgeMemory,
+): Promise<void> {
+  if (
+    before?.phase === memory.phase &&
+    before.linkIndex === memory.linkIndex &&
+    sameHostNetwork(before.network, memory.network)
+  ) {
+    return;
+  }
+  await session.client
+    .transaction()
+    .mutate("Bridge", bridge._uuid, { external_ids: { insert: { [memoryKey]: JSON.stringify(memory) } } })
+    .commit();
+}
+
+function hasInterface(session: VswitchdSession, bridge: OpenVswitchRows.Bridge, name: string): boolean {
+  return interfacesOf(session.replica, bridge).some(({ row }) => row.name === name);
+}
+
+/** The named uplink, else the bridge's only port that is neither internal nor a patch; with a working OpenFlow port. */
+function findUplink(
+  session: VswitchdSession,
+  bridge: OpenVswitchRows.Bridge,
+  name: string | undefined,
+): BridgeInterface | undefined {
+  const candidates = interfacesOf(session.replica, bridge).filter(
+    ({ row }) =>
+      Number(row.ofport ?? -1) > 0 &&
+      (name === undefined ? row.type !== "internal" && row.type !== "patch" : row.name === name),
+  );
+  return candidates.length === 1 ? candidates[0] : undefined;
+}
+
+/** The OpenFlow port of ovn-controller's patch to the integration bridge, which comes with the first localnet port. */
+function findPatchPort(session: VswitchdSession, bridge: OpenVswitchRows.Bridge): number | undefined {
+  const [patch] = interfacesOf(session.replica, bridge)
+    .filter(
+      ({ row, port }) =>
+        row.type === "patch" && port.external_ids.has("ovn-localnet-port") && Number(row.ofport ?? -1) > 0,
+    )
+    .sort((a, b) => (a.row.name < b.row.name ? -1 : 1));
+  return patch ? Number(patch.row.ofport) : undefined;
+}

@@ -1,0 +1,77 @@
+import {
+  type AnnotationResult,
+  type KubeClient,
+  type KubeObject,
+  type NodeChassisAnnotation,
+  type NodeNetworkAnnotation,
+  nodeChassisAnnotation,
+  nodeChassisAnnotationKey,
+  nodeNetworkAnnotation,
+  nodeNetworkAnnotationKey,
+  nodes,
+  readAnnotation,
+  reflect,
+} from "@ovenbird/kube";
+import type { Logger } from "./logger.ts";
+
+/** This node's object in Kubernetes, as far as the agent looks at it. */
+export interface NodeView {
+  /** The first address of type InternalIP. */
+  readonly internalIp: string | undefined;
+  readonly chassis: AnnotationResult<NodeChassisAnnotation>;
+  readonly network: AnnotationResult<NodeNetworkAnnotation>;
+}
+
+/** Keeps what the agent needs of a Node. */
+export function projectNode(raw: unknown): NodeView {
+  const { metadata, status } = raw as KubeObject & {
+    readonly status?: { readonly addresses?: readonly { readonly type?: string; readonly address?: string }[] };
+  };
+  const annotations = metadata?.annotations;
+  return Object.freeze({
+    internalIp: status?.addresses?.find(({ type }) => type === "InternalIP")?.address,
+    chassis: readAnnotation(nodeChassisAnnotation, annotations?.[nodeChassisAnnotationKey]),
+    network: readAnnotation(nodeNetworkAnnotation, annotations?.[nodeNetworkAnnotationKey]),
+  });
+}
+
+export interface NodeSource {
+  /** Undefined while the Node does not exist, or is not known yet. */
+  readonly view: NodeView | undefined;
+  /** Whether the API has told what there is. */
+  readonly isSynced: boolean;
+  close(): void;
+}
+
+/** Follows one Node. @param listener called when it was told of, changed or deleted */
+export function followNode(client: KubeClient, name: string, logger: Logger, listener: () => void): NodeSource {
+  let view: NodeView | undefined;
+  let isSynced = false;
+  const subscription = reflect(client, nodes, {
+    project: projectNode,
+    fieldSelector: `metadata.name=${name}`,
+    logger,
+  }).subscribe({
+    next(event) {
+      if (event.kind === "synced") isSynced = true;
+      else if (event.key === name) view = event.kind === "upsert" ? event.object : undefined;
+      listener();
+    },
+    error: (error) => logger.warn({ err: error, node: name }, "the watch of the node has ended"),
+  });
+  return {
+    get view() {
+      return view;
+    },
+    get isSynced() {
+      return isSynced;
+    },
+    close: () => subscription.unsubscribe(),
+  };
+}
+
+/** Writes the chassis annotation. @throws KubeError NOT_FOUND when there is no such Node */
+export async function patchChassis(client: KubeClient, name: string, chassis: NodeChassisAnnotation): Promise<void> {
+  const annotations = { [nodeChassisAnnotationKey]: JSON.stringify(chassis) };
+  await client.patch(nodes, { name }, { metadata: { annotations } }, { type: "merge" });
+}

@@ -1,0 +1,89 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { createKubeClient, loadKubeConfig } from "@ovenbird/kube";
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import { startAgent } from "./agent.ts";
+import { ConfigError, readAgentConfig } from "./config.ts";
+import { createCniMetrics, serveMetrics } from "./serve/index.ts";
+
+/*
+ * The agent's composition root: everything that comes from outside is made here and handed down.
+ *
+ *     flags, OVENBIRD_*, file ─▶ config ─┐
+ *     kubeconfig ─▶ Kubernetes API ──────┼─▶ agent ─▶ OVSDB, kernel, CNI socket, network configuration
+ *     stdout ◀─ log ─────────────────────┤     │
+ *     HTTP ◀─ health, metrics ◀──────────┴─────┘
+ *
+ * Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not go on, 2 wrong configuration.
+ */
+
+/** Where the bundle made by `npm run build` has the plugin. */
+const bundledPlugin = join(import.meta.dirname, "cni", "ovenbird");
+/** Calls under way may take as long as their own bounds; whoever stops us waits no longer than this. */
+const stopTimeoutMs = 20_000;
+
+function readConfigOrExit() {
+  try {
+    return readAgentConfig(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    if (error.code === "HELP") process.exit(0);
+    process.stderr.write(`${error.message}\nTry --help.\n`);
+    process.exit(2);
+  }
+}
+
+const config = readConfigOrExit();
+const logger = pino({ level: config.logLevel, base: { program: "agent", node: config.node } });
+const stopping = new AbortController();
+
+process.on("unhandledRejection", (error) => {
+  logger.fatal({ err: error }, "an error that nobody handled");
+  process.exit(1);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    logger.info({ signal }, "stopping");
+    stopping.abort(new Error(`stopped by ${signal}`));
+    setTimeout(() => {
+      logger.error({ stopTimeoutMs }, "could not stop in time");
+      process.exit(1);
+    }, stopTimeoutMs).unref();
+  });
+}
+
+async function main(): Promise<void> {
+  const kube = createKubeClient(loadKubeConfig({ path: config.kubeconfig }), { logger });
+  const registry = new Registry();
+  const pluginPath = config.cniPlugin ?? (existsSync(bundledPlugin) ? bundledPlugin : undefined);
+  const agent = await startAgent({
+    config,
+    kube,
+    logger,
+    pluginPath,
+    metrics: createCniMetrics(registry),
+    signal: stopping.signal,
+  });
+  const metrics = config.metricsBindAddress
+    ? await serveMetrics({ address: config.metricsBindAddress, registry, conditions: agent.conditions, logger })
+    : undefined;
+  await new Promise<void>((resolve) => {
+    if (stopping.signal.aborted) resolve();
+    else stopping.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await metrics?.close();
+  await agent.stop();
+  await kube.close();
+  logger.info({}, "stopped");
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  if (stopping.signal.aborted) process.exit(0);
+  logger.fatal({ err: error }, "the agent can't go on");
+  process.exit(1);
+}

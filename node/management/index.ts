@@ -1,0 +1,3 @@
+/** The management port: how the node and its pods reach each other without NAT. */
+export { wantedRoutes } from "./host-side.ts";
+export { createManagementPort, type ManagementPort } from "./management-port.ts";
