@@ -1,6 +1,5 @@
 import type { KubeConnection } from "./connection.ts";
 import type { Discovery } from "./discovery.ts";
-import { KubeError } from "./error.ts";
 import type { Logger } from "./logger.ts";
 import type { KubeObject } from "./object.ts";
 import type { JsonPatchOperation, PatchType } from "./patch.ts";
@@ -16,7 +15,7 @@ export interface KubeClientOptions {
   readonly maxResponseBytes?: number;
   /** Bound on one line of a watch, that is on one object; default 16 MiB. */
   readonly maxWatchLineBytes?: number;
-  /** Default `ovenbird/<version>`. */
+  /** Default `ovenbird`. */
   readonly userAgent?: string;
 }
 
@@ -31,6 +30,8 @@ export interface WriteOptions extends CallOptions {
   readonly subresource?: string;
   readonly fieldManager?: string;
   readonly dryRun?: boolean;
+  /** Asks for `metadata` alone as the answer (where the server can), which spares both sides the rest of the object. */
+  readonly metadataOnly?: boolean;
 }
 
 export interface PatchOptions extends WriteOptions {
@@ -141,8 +142,4 @@ export interface KubeClient {
   request(request: RawRequest): Promise<RawResponse>;
   /** Ends what is under way with CLOSED. */
   close(): Promise<void>;
-}
-
-export function createKubeClient(connection: KubeConnection, _options: KubeClientOptions = {}): KubeClient {
-  throw new KubeError("CLOSED", `not connected to ${connection.server}`);
 }

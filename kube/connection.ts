@@ -31,5 +31,7 @@ export interface KubeConnection {
   };
   /** An HTTP proxy in between (`proxy-url`). */
   readonly proxyUrl: string | undefined;
+  /** Sent with every request: impersonation (`as`, `as-groups`, `as-uid`). */
+  readonly headers: readonly (readonly [name: string, value: string])[];
   readonly credentials: CredentialSource;
 }

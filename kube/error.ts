@@ -123,11 +123,11 @@ const codeOfStatus: ReadonlyMap<number, KubeErrorCode> = new Map<number, KubeErr
  */
 export function errorOfStatus(status: number, body: unknown, what: string, retryAfterMs?: number): KubeError {
   const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
-  const isStatus = fields["kind"] === "Status";
-  const reason = isStatus && typeof fields["reason"] === "string" ? fields["reason"] : undefined;
-  const httpStatus = status !== 0 ? status : typeof fields["code"] === "number" ? fields["code"] : 0;
-  const text = isStatus && typeof fields["message"] === "string" ? fields["message"] : `HTTP status ${httpStatus}`;
-  const details = isStatus ? fields["details"] : undefined;
+  const isStatus = fields.kind === "Status";
+  const reason = isStatus && typeof fields.reason === "string" ? fields.reason : undefined;
+  const httpStatus = status !== 0 ? status : typeof fields.code === "number" ? fields.code : 0;
+  const text = isStatus && typeof fields.message === "string" ? fields.message : `HTTP status ${httpStatus}`;
+  const details = isStatus ? fields.details : undefined;
   const seconds = (details as { retryAfterSeconds?: unknown } | undefined | null)?.retryAfterSeconds;
   const wait = retryAfterMs ?? (typeof seconds === "number" && seconds > 0 ? seconds * 1000 : undefined);
   return new KubeError(
@@ -142,4 +142,14 @@ export function errorOfStatus(status: number, body: unknown, what: string, retry
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     },
   );
+}
+
+/** What an error says; anything may be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The error as this package's own: a KubeError as it is, anything else as the cause of a MALFORMED_RESPONSE. */
+export function asKubeError(error: unknown): KubeError {
+  return error instanceof KubeError ? error : new KubeError("MALFORMED_RESPONSE", messageOf(error), { cause: error });
 }

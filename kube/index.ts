@@ -16,13 +16,13 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
-export { createKubeClient } from "./client.ts";
 export type { CredentialSource, Credentials, KubeConnection } from "./connection.ts";
 export type { Discovery, ServedResource } from "./discovery.ts";
 export type { KubeErrorCode, KubeErrorOptions } from "./error.ts";
-export { errorOfStatus, isKubeError, KubeError } from "./error.ts";
+export { asKubeError, errorOfStatus, isKubeError, KubeError } from "./error.ts";
 export type { EventNote, EventRecorder, EventRecorderOptions, EventSubject } from "./event-recorder.ts";
 export { createEventRecorder } from "./event-recorder.ts";
+export { createKubeClient } from "./http-client.ts";
 export type { LoadKubeConfigOptions } from "./kubeconfig.ts";
 export { loadKubeConfig } from "./kubeconfig.ts";
 export type { LeaderElectionOptions, Leadership } from "./leader-election.ts";
