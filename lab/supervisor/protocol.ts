@@ -29,12 +29,19 @@ export type SupervisorEvent =
  * Sends a request to the supervisor and gives its events as they come.
  * @throws Error with `code` ENOENT or ECONNREFUSED when no supervisor listens on `path`
  */
-export async function* askSupervisor(path: string, request: SupervisorRequest): AsyncGenerator<SupervisorEvent> {
+export async function* askSupervisor(
+  path: string,
+  request: SupervisorRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<SupervisorEvent> {
   const socket = await connected(path);
+  const leave = () => socket.destroy();
+  signal?.addEventListener("abort", leave);
   try {
     socket.write(`${JSON.stringify(request)}\n`);
     for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as SupervisorEvent;
   } finally {
+    signal?.removeEventListener("abort", leave);
     socket.destroy();
   }
 }

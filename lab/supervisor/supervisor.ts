@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
+import type { Logger } from "pino";
 import { installPlugin } from "../kubelet/plugin.ts";
 import { identity, makeCertificates, writeKubeconfig } from "../topology/certificates.ts";
 import { hostPort, type Layout, paths, ports } from "../topology/layout.ts";
@@ -13,6 +14,8 @@ const attempts = 6;
 
 /** What `up` waits for once the daemons run; given from outside because it speaks to the Kubernetes API. */
 export interface Milestones {
+  /** Resolves when the API answers and the namespaces that every cluster has are there. */
+  apiReady(signal: AbortSignal): Promise<void>;
   /** Resolves when the Node object says Ready. */
   nodeReady(name: string, signal: AbortSignal): Promise<void>;
   /** Creates the demonstration pods where they are missing and resolves when all run, with a few words about them. */
@@ -26,7 +29,12 @@ export interface Supervisor {
   stop(): void;
 }
 
-export function createSupervisor(layout: Layout, specs: readonly DaemonSpec[], milestones: Milestones): Supervisor {
+export function createSupervisor(
+  layout: Layout,
+  specs: readonly DaemonSpec[],
+  milestones: Milestones,
+  logger: Logger,
+): Supervisor {
   const { pids, logs } = paths(layout.folder);
   const listeners = new Set<() => void>();
   const stopping = new AbortController();
@@ -43,7 +51,8 @@ export function createSupervisor(layout: Layout, specs: readonly DaemonSpec[], m
         changed: () => {
           for (const listener of [...listeners]) listener();
         },
-        exited: (daemon) => {
+        exited: (daemon, why) => {
+          logger.warn({ daemon: daemon.spec.name, why }, "daemon ended");
           for (const other of daemons.values()) if (other.spec.restartsWith?.includes(daemon.spec.name)) other.kill();
         },
       }),
@@ -106,7 +115,12 @@ export function createSupervisor(layout: Layout, specs: readonly DaemonSpec[], m
     {
       key: "kubernetes",
       title: layout.config.kubeconfig === undefined ? "Kubernetes API and scheduler" : "Way to the Kubernetes API",
-      work: () => allReady(named("api", "forward", "scheduler")).then(() => undefined),
+      work: async () => {
+        await allReady(named("api", "forward"));
+        await milestones.apiReady(stopping.signal);
+        await allReady(named("scheduler"));
+        return undefined;
+      },
     },
     {
       key: "controller",

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { existingNamespaces } from "../topology/network.ts";
@@ -16,20 +16,23 @@ const killTimeoutMs = 10_000;
  * Takes away all that a lab made, in whatever state it is: processes (told by the mark in their environment), the
  * network namespaces and with them every link, and the state folder. Bears repetition.
  * @param spare process ids to leave alone, such as the caller's own
+ * @returns whether there was anything
  */
 export async function tearDown(options: {
   readonly name: string;
   readonly folder: string;
   readonly spare: readonly number[];
-}): Promise<void> {
-  await killMarked(labMark(options.folder), new Set(options.spare));
+}): Promise<boolean> {
+  const killed = await killMarked(labMark(options.folder), new Set(options.spare));
   const namespaces = existingNamespaces(options.name);
   if (namespaces.length > 0)
     await run(["ip", "-force", "-batch", "-"], {
       input: `${namespaces.map((name) => `netns delete ${name}`).join("\n")}\n`,
     });
+  const existed = existsSync(options.folder);
   await rm(options.folder, { recursive: true, force: true });
   await removeIfEmpty(dirname(options.folder));
+  return killed || existed || namespaces.length > 0;
 }
 
 async function removeIfEmpty(folder: string): Promise<void> {
@@ -38,11 +41,13 @@ async function removeIfEmpty(folder: string): Promise<void> {
 }
 
 /** Kills until none is left: a process may have been forking while its siblings died. */
-async function killMarked(mark: string, spare: ReadonlySet<number>): Promise<void> {
+async function killMarked(mark: string, spare: ReadonlySet<number>): Promise<boolean> {
+  let found = false;
   const deadline = performance.now() + killTimeoutMs;
   for (;;) {
     const pids = markedProcesses(mark).filter((pid) => !spare.has(pid));
-    if (pids.length === 0) return;
+    if (pids.length === 0) return found;
+    found = true;
     if (performance.now() > deadline) throw new Error(`processes ${pids.join(", ")} do not end`);
     for (const pid of pids) kill(pid);
     // They are not our children, so no event tells of their end.

@@ -21,7 +21,7 @@ export type Family = LabConfig["families"][number];
 
 /** The folder that holds one folder per lab. */
 export function stateParent(): string {
-  return process.env["OVENBIRD_LAB_STATE_DIR"] ?? "/var/lib/ovenbird-lab";
+  return process.env.OVENBIRD_LAB_STATE_DIR ?? "/var/lib/ovenbird-lab";
 }
 
 /** Where the lab `name` keeps everything that it writes. */

@@ -3,15 +3,17 @@ import { spawn } from "node:child_process";
 export class CommandError extends Error {
   readonly code = "COMMAND_FAILED";
   readonly exitCode: number | undefined;
-  constructor(command: readonly string[], exitCode: number | undefined, stderr: string) {
+  readonly stdout: string;
+  constructor(command: readonly string[], exitCode: number | undefined, stderr: string, stdout = "") {
     super(`${command.join(" ")} failed (${exitCode ?? "killed"}): ${stderr.trim()}`);
     this.name = "CommandError";
     this.exitCode = exitCode;
+    this.stdout = stdout;
   }
 }
 
 /** Where Debian keeps the network commands; a user's PATH often lacks it. */
-export const systemPath = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
+export const systemPath = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
 
 /**
  * Runs a command to its end and gives its standard output.
@@ -40,7 +42,15 @@ export function run(
     child.on("error", (error) => reject(new CommandError(command, undefined, error.message)));
     child.on("close", (exitCode) => {
       if (exitCode === 0) resolve(Buffer.concat(stdout).toString());
-      else reject(new CommandError(command, exitCode ?? undefined, Buffer.concat(stderr).toString()));
+      else
+        reject(
+          new CommandError(
+            command,
+            exitCode ?? undefined,
+            Buffer.concat(stderr).toString(),
+            Buffer.concat(stdout).toString(),
+          ),
+        );
     });
     // A program that ends without reading its input is judged by its exit status, not by the broken pipe.
     child.stdin.on("error", () => undefined);

@@ -1,0 +1,57 @@
+import { styleText } from "node:util";
+import Table from "cli-table3";
+import { connectLab } from "../lab.ts";
+import type { Matrix, MatrixCell } from "../probing/matrix.ts";
+
+/** More columns than this do not fit a terminal: then only what failed is listed. */
+const widestTable = 14;
+
+/** `lab check`. @returns the exit status: 0 when every way is as it should be */
+export async function check({ name, json }: { readonly name: string; readonly json?: boolean }): Promise<number> {
+  const lab = await connectLab({ name });
+  const matrix = await lab.check();
+  process.stdout.write(json === true ? `${JSON.stringify(matrix)}\n` : matrixText(matrix));
+  return matrix.ok ? 0 : 1;
+}
+
+/** The matrix as a table of senders and targets, and a line for each way that is not as it should be. */
+export function matrixText({ cells, total, failed, ok }: Matrix): string {
+  if (cells.length === 0) return "There are no running pods to measure.\n";
+  const targets = [...new Set(cells.map(({ to }) => to))];
+  const senders = [...new Set(cells.map(({ from }) => from))];
+  const lines: string[] = [];
+  if (targets.length <= widestTable) {
+    const byWay = Map.groupBy(cells, ({ from, to }) => `${from} ${to}`);
+    const table = new Table({ head: ["from \\ to", ...targets.map(short)], style: { head: [], border: [] } });
+    for (const from of senders)
+      table.push([short(from), ...targets.map((to) => cellText(byWay.get(`${from} ${to}`) ?? []))]);
+    lines.push(table.toString());
+  }
+  lines.push(...cells.filter((cell) => !cell.ok).map(failureText));
+  lines.push(
+    ok
+      ? styleText("green", `All ${total} ways work.`)
+      : styleText("red", `${failed} of ${total} ways are not as they should be.`),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function short(name: string): string {
+  return name.replace(/^default\//, "").replace(/^node:/, "");
+}
+
+function cellText(cells: readonly MatrixCell[]): string {
+  return cells
+    .map(({ family, ok }) => (ok ? styleText("green", family.slice(2)) : styleText("red", `${family.slice(2)} ✗`)))
+    .join(" ");
+}
+
+function failureText({ from, to, family, protocol, outcome, expected }: MatrixCell): string {
+  const seen = [
+    outcome.verdict,
+    outcome.peer === undefined || outcome.peer === expected.peer ? "" : `by ${outcome.peer}`,
+    outcome.sourceSeen === undefined ? "" : `seen as ${outcome.sourceSeen}, expected ${expected.sources.join(" or ")}`,
+    outcome.error ?? "",
+  ].filter((part) => part !== "");
+  return styleText("red", `✗ ${from} → ${to} ${family} ${protocol}: ${seen.join(", ")}`);
+}

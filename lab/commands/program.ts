@@ -1,0 +1,95 @@
+import { Command, Option } from "commander";
+import { attached, connectLab, defaultName, placeOf, runAttached, stopLab } from "../lab.ts";
+import { check } from "./check.ts";
+import { probe } from "./probe.ts";
+import { status } from "./status.ts";
+import { type UpFlags, up } from "./up.ts";
+
+/** What went wrong, in words, without a stack: the stack is of use to us only (`OVENBIRD_LAB_DEBUG=1`). */
+function fail(error: unknown): void {
+  const stack = process.env.OVENBIRD_LAB_DEBUG !== undefined && error instanceof Error ? error.stack : undefined;
+  process.stderr.write(`lab: ${stack ?? (error instanceof Error ? error.message : String(error))}\n`);
+  process.exitCode = 1;
+}
+
+function guarded<A extends unknown[]>(action: (...args: A) => Promise<unknown>): (...args: A) => Promise<void> {
+  return async (...args) => {
+    try {
+      const exitStatus = await action(...args);
+      if (typeof exitStatus === "number") process.exitCode = exitStatus;
+    } catch (error) {
+      fail(error);
+    }
+  };
+}
+
+interface Named {
+  readonly name: string;
+}
+
+/** The command line of the lab. */
+export function program(): Command {
+  const lab = new Command("lab")
+    .description(
+      "A Kubernetes cluster with Ovenbird on this machine: nodes and pods are network namespaces, OVN and packets are real.",
+    )
+    .enablePositionalOptions();
+  const command = (spec: string, description: string, isDefault = false) =>
+    lab.command(spec, { isDefault }).description(description).option("--name <name>", "which lab", defaultName);
+
+  command("up", "build the lab, or bring a running one back to what it should be (the default command)", true)
+    .option("--nodes <n>", "number of nodes", (text) => Number.parseInt(text, 10), 3)
+    .option("--kubeconfig <file>", "use this cluster's API instead of the embedded one")
+    .addOption(new Option("--ipv4-only", "IPv4 alone").conflicts(["ipv6Only", "dual"]))
+    .addOption(new Option("--ipv6-only", "IPv6 alone").conflicts(["ipv4Only", "dual"]))
+    .addOption(new Option("--dual", "both families (the default)").conflicts(["ipv4Only", "ipv6Only"]))
+    .option("--no-demo-pods", "without the demonstration pods")
+    .option("--no-check", "without the connectivity matrix at the end")
+    .option("--json", "print the result as JSON")
+    .action(guarded((flags: UpFlags) => up(flags)));
+
+  command("down", "take away everything that the lab made").action(
+    guarded(async ({ name }: Named) => {
+      const found = await stopLab(name);
+      process.stdout.write(found ? `The lab ${name} is gone.\n` : `There is no lab ${name}.\n`);
+    }),
+  );
+
+  command("status", "the lab's processes, nodes and pods").option("--json", "print JSON").action(guarded(status));
+
+  command("exec <target> <command...>", "run a command in the namespace of node1, central, outside or namespace/pod")
+    .passThroughOptions()
+    .action(
+      guarded(async (target: string, words: readonly string[], { name }: Named) => {
+        const { layout } = await connectLab({ name });
+        return runAttached(await placeOf(layout, target), words);
+      }),
+    );
+
+  command("kubectl [args...]", "kubectl with the lab's kubeconfig")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .action(
+      guarded(async (args: readonly string[], { name }: Named) => {
+        const { kubeconfig } = await connectLab({ name });
+        return attached("kubectl", ["--kubeconfig", kubeconfig, ...args], {});
+      }),
+    );
+
+  command("probe", "send probes between pods, nodes, services and the world outside")
+    .option("--file <file>", "a JSON array of probes; - for standard input")
+    .option("--from <from>", "namespace/pod, node:NAME or outside")
+    .option("--to <to>", "namespace/pod, service:namespace/name, node:NAME, outside or an address")
+    .option("--port <port>", "port", (text) => Number.parseInt(text, 10))
+    .option("--protocol <protocol>", "tcp, udp, sctp or icmp", "tcp")
+    .option("--expect <verdict>", "connected, refused, dropped or error")
+    .option("--json", "print the outcomes as a JSON array")
+    .action(guarded(probe));
+
+  command("check", "measure the all-pairs connectivity matrix; the exit status tells")
+    .option("--json", "print JSON")
+    .action(guarded(check));
+
+  return lab;
+}

@@ -1,0 +1,149 @@
+import { styleText } from "node:util";
+import { Listr, type ListrTask } from "listr2";
+import { type Lab, startLab } from "../lab.ts";
+import { measureMatrix } from "../probing/matrix.ts";
+import type { Step, SupervisorEvent } from "../supervisor/protocol.ts";
+import type { Family } from "../topology/layout.ts";
+import { matrixText } from "./check.ts";
+
+export interface UpFlags {
+  readonly name: string;
+  readonly nodes: number;
+  readonly kubeconfig?: string;
+  readonly ipv4Only?: boolean;
+  readonly ipv6Only?: boolean;
+  readonly demoPods: boolean;
+  readonly check: boolean;
+  readonly json?: boolean;
+}
+
+/** `lab up`: shows the way there, then the matrix, then what to try. @returns the exit status */
+export async function up(flags: UpFlags): Promise<number> {
+  const progress = createProgress(flags.json === true);
+  const startedAt = performance.now();
+  const families: readonly Family[] =
+    flags.ipv4Only === true ? ["ipv4"] : flags.ipv6Only === true ? ["ipv6"] : ["ipv4", "ipv6"];
+  const interruption = interruptible();
+  let lab: Lab;
+  try {
+    const { name, nodes, kubeconfig, demoPods } = flags;
+    lab = await startLab({
+      ...(kubeconfig === undefined ? {} : { kubeconfig }),
+      name,
+      nodes,
+      families,
+      demoPods,
+      signal: interruption.signal,
+      onEvent: (event) => {
+        interruption.look();
+        progress.event(event);
+      },
+    });
+  } catch (error) {
+    await progress.end();
+    if (interruption.signal.aborted) {
+      process.stderr.write("\nlab: interrupted; nothing is left of it\n");
+      return 130;
+    }
+    throw error;
+  }
+  await progress.end();
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  const matrix = flags.check && flags.demoPods ? await measureMatrix(lab.layout) : undefined;
+  interruption.end();
+  lab.detach();
+  if (flags.json === true) {
+    process.stdout.write(
+      `${JSON.stringify({ name: lab.name, folder: lab.folder, kubeconfig: lab.kubeconfig, seconds: Number(seconds), matrix })}\n`,
+    );
+  } else {
+    if (matrix !== undefined) process.stdout.write(`\n${matrixText(matrix)}`);
+    process.stdout.write(nextSteps(lab, seconds));
+  }
+  return matrix === undefined || matrix.ok ? 0 : 1;
+}
+
+/** Ctrl-C, a closed terminal, a plain kill and the end of our parent abort the way up, which takes everything back. */
+function interruptible(): { readonly signal: AbortSignal; look(): void; end(): void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort(new Error("interrupted"));
+  const parent = process.ppid;
+  process.stdout.once("error", abort);
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, abort);
+  return {
+    signal: controller.signal,
+    /** The kernel tells nobody of a parent's end, but shows it. */
+    look() {
+      if (process.ppid !== parent) abort();
+    },
+    end() {
+      process.stdout.off("error", abort);
+      for (const signal of signals) process.off(signal, abort);
+    },
+  };
+}
+
+interface Settled {
+  readonly promise: Promise<string | undefined>;
+  settle(outcome: { readonly detail: string | undefined } | { readonly error: Error }): void;
+}
+
+function settled(): Settled {
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+  // Steps behind a failed one are never waited for.
+  promise.catch(() => undefined);
+  return { promise, settle: (outcome) => ("error" in outcome ? reject(outcome.error) : resolve(outcome.detail)) };
+}
+
+/** Shows the supervisor's steps as they go, in order. */
+function createProgress(silent: boolean): { event(event: SupervisorEvent): void; end(): Promise<void> } {
+  const steps = new Map<string, Settled>();
+  let shown: Promise<unknown> = Promise.resolve();
+
+  function show(list: readonly Step[]): void {
+    for (const { key } of list) steps.set(key, settled());
+    const tasks: ListrTask[] = list.map(({ key, title }) => ({
+      title,
+      task: async (_context, task) => {
+        const detail = await steps.get(key)?.promise;
+        if (detail !== undefined) task.title = `${title} ${styleText("dim", `(${detail})`)}`;
+      },
+    }));
+    // A failure is told once, by the command.
+    shown = new Listr(tasks, { renderer: silent ? "silent" : "default", fallbackRenderer: "simple" })
+      .run()
+      .catch(() => undefined);
+  }
+
+  return {
+    event(event) {
+      if (event.kind === "steps") show(event.steps);
+      else if (event.kind === "step" && event.state === "done") steps.get(event.key)?.settle({ detail: event.detail });
+      else if (event.kind === "step" && event.state === "failed")
+        steps.get(event.key)?.settle({ error: new Error(event.detail) });
+    },
+    async end() {
+      for (const step of steps.values()) step.settle({ error: new Error("not reached") });
+      await shown;
+    },
+  };
+}
+
+function nextSteps({ name, kubeconfig, nodes }: Lab, seconds: string): string {
+  const named = name === "default" ? "" : ` --name ${name}`;
+  const line = (words: string, why: string) => `  ${words.padEnd(66)} ${styleText("dim", why)}\n`;
+  return [
+    `\nThe lab ${name} is up (${seconds} s). What to try next:\n`,
+    line(`export KUBECONFIG=${kubeconfig}; kubectl get pods -o wide`, "the cluster from your shell"),
+    line(
+      `npm run lab -- kubectl${named} run wren --image=probe --port=8080`,
+      "another pod: probe servers on its ports",
+    ),
+    line(`npm run lab -- check${named}`, "the matrix again"),
+    line(`npm run lab -- exec${named} default/demo-1 -- ip address`, "look from inside a pod"),
+    line(`npm run lab -- exec${named} central -- ovn-nbctl show`, "the logical network"),
+    line(`npm run lab -- exec${named} ${nodes[0] ?? "node1"} -- ovs-vsctl show`, "a node's switch"),
+    line(`npm run lab -- down${named}`, "take it all away"),
+  ].join("");
+}

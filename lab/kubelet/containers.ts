@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { Prober, ServedPort } from "../probe/index.ts";
+import { systemPath } from "../topology/run.ts";
+import { type ContainerRecord, isCommand, type PodRecord } from "./pod.ts";
+
+export type ContainerState =
+  | { readonly kind: "running"; readonly startedAt: string }
+  | { readonly kind: "waiting"; readonly reason: string; readonly message: string }
+  | { readonly kind: "terminated"; readonly exitCode: number; readonly startedAt: string; readonly finishedAt: string };
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly image: string;
+  readonly state: ContainerState;
+  readonly restarts: number;
+}
+
+/** What runs in a pod's namespace. */
+export interface PodProcesses {
+  statuses(): readonly ContainerStatus[];
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly pod: PodRecord;
+  /** Path of the namespace. */
+  readonly netns: string;
+  readonly prober: Prober;
+  readonly logFolder: string;
+  /** A container's state has changed. */
+  readonly changed: () => void;
+}
+
+const longestRestartMs = 30_000;
+const longestGraceMs = 5000;
+
+/**
+ * Starts a pod's containers: a probe server on every port that a container declares, or, where the image is `exec`,
+ * the container's command as a process of this machine in the pod's network namespace.
+ */
+export function startContainers(options: StartOptions): PodProcesses {
+  const containers = options.pod.containers.map((record) =>
+    isCommand(record) ? startCommand(record, options) : startServers(record, options),
+  );
+  return {
+    statuses: () => containers.map((container) => container.status()),
+    stop: async () => {
+      await Promise.all(containers.map((container) => container.stop()));
+    },
+  };
+}
+
+interface RunningContainer {
+  status(): ContainerStatus;
+  stop(): Promise<void>;
+}
+
+function startServers(record: ContainerRecord, { pod, netns, prober }: StartOptions): RunningContainer {
+  const ports = record.ports.map(
+    ({ containerPort, protocol }): ServedPort => ({
+      protocol: protocol.toLowerCase() as ServedPort["protocol"],
+      port: containerPort,
+    }),
+  );
+  const status = (state: ContainerState) => ({ name: record.name, image: record.image, state, restarts: 0 });
+  try {
+    const servers = prober.serve({ namespace: netns, identity: pod.key, ports });
+    const startedAt = new Date().toISOString();
+    return {
+      status: () => status({ kind: "running", startedAt }),
+      stop: async () => servers.close(),
+    };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return {
+      status: () => status({ kind: "waiting", reason: "CreateContainerError", message }),
+      stop: () => Promise.resolve(),
+    };
+  }
+}
+
+function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed }: StartOptions): RunningContainer {
+  let state: ContainerState = { kind: "waiting", reason: "ContainerCreating", message: "" };
+  let restarts = 0;
+  let child: ChildProcess | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  function start(): void {
+    const startedAt = new Date().toISOString();
+    const log = openSync(join(logFolder, `${pod.namespace}_${pod.name}_${record.name}.log`), "a", 0o600);
+    const command = [...record.command, ...record.args];
+    child = spawn("nsenter", [`--net=${netns}`, "setpriv", "--pdeathsig", "KILL", ...command], {
+      cwd: "/",
+      env: {
+        ...process.env,
+        PATH: systemPath,
+        HOSTNAME: pod.name,
+        ...Object.fromEntries(record.env.map((e) => [e.name, e.value])),
+      },
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    state = { kind: "running", startedAt };
+    let settled = false;
+    const ended = (exitCode: number) => {
+      if (settled) return;
+      settled = true;
+      child = undefined;
+      state = { kind: "terminated", exitCode, startedAt, finishedAt: new Date().toISOString() };
+      if (stopped) return;
+      if (pod.restartPolicy === "Always" || (pod.restartPolicy === "OnFailure" && exitCode !== 0)) {
+        timer = setTimeout(start, Math.min(longestRestartMs, 500 * 2 ** restarts));
+        restarts += 1;
+      }
+      changed();
+    };
+    child.once("error", () => ended(127));
+    child.once("exit", (code, signal) => ended(code ?? (signal === "SIGKILL" ? 137 : 143)));
+    changed();
+  }
+  start();
+  return {
+    status: () => ({ name: record.name, image: record.image, state, restarts }),
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+      const running = child;
+      if (running === undefined) return Promise.resolve();
+      return new Promise((resolve) => {
+        const force = setTimeout(() => running.kill("SIGKILL"), Math.min(longestGraceMs, pod.gracePeriodMs));
+        running.once("exit", () => {
+          clearTimeout(force);
+          resolve();
+        });
+        running.kill("SIGTERM");
+      });
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { createKubeClient, loadKubeConfig } from "@ovenbird/kube";
+import { pino } from "pino";
+import { serveControl } from "../control/server.ts";
+import { createProber } from "../probe/index.ts";
+import { nodeFiles } from "../supervisor/plan.ts";
+import { nodeIdentity, nodePort } from "../topology/host-ports.ts";
+import { labConfig, layoutOf, namespacePath, paths } from "../topology/layout.ts";
+import { startKubelet } from "./kubelet.ts";
+
+const { values } = parseArgs({ options: { lab: { type: "string" }, node: { type: "string" } } });
+const { lab, node: nodeName } = values;
+if (lab === undefined || nodeName === undefined) throw new Error("--lab and --node are needed");
+
+const layout = layoutOf(labConfig.parse(JSON.parse(readFileSync(paths(lab).config, "utf8"))), lab);
+const node = layout.nodes.find(({ name }) => name === nodeName);
+if (node === undefined) throw new Error(`the lab has no node ${nodeName}`);
+
+const logger = pino({ base: { node: node.name } });
+const files = nodeFiles(node);
+const namespace = namespacePath(node.namespace);
+const prober = createProber();
+prober.serve({
+  namespace,
+  identity: nodeIdentity(node.name),
+  ports: [
+    { protocol: "tcp", port: nodePort },
+    { protocol: "udp", port: nodePort },
+  ],
+});
+const kubelet = startKubelet({
+  client: createKubeClient(loadKubeConfig({ path: files.kubeconfig }), { logger }),
+  labName: layout.config.name,
+  node: { name: node.name, addresses: node.addresses },
+  namespace,
+  cni: { conf: files.cniConfFolder, bin: files.cniBinFolder },
+  sandboxFolder: files.sandboxes,
+  logFolder: paths(lab).logs,
+  prober,
+  logger,
+});
+await serveControl({
+  socket: paths(lab).controlSocket(node),
+  prober,
+  namespaceOf: (from) => (from === "host" ? namespace : kubelet.namespaceOf(from)),
+});
+logger.info("kubelet runs");

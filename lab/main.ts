@@ -1,0 +1,4 @@
+import { program } from "./commands/program.ts";
+
+/** `npm run lab -- …`: see `--help`. */
+await program().parseAsync();

@@ -1,0 +1,200 @@
+import { isIP } from "node:net";
+import {
+  createKubeClient,
+  loadKubeConfig,
+  nodeNetworkAnnotation,
+  nodeNetworkAnnotationKey,
+  nodes,
+  pods,
+  readAnnotation,
+} from "@ovenbird/kube";
+import { z } from "zod";
+import { nodeIdentity, nodePort, outsideIdentity, outsidePort } from "../topology/host-ports.ts";
+import { type Family, type Layout, paths } from "../topology/layout.ts";
+import { type Probe, type ProbeOutcome, probeSpec } from "./probe-spec.ts";
+import { runProbes } from "./run-probes.ts";
+
+/** One cell of the matrix: what should be, and what was measured. */
+export interface MatrixCell {
+  readonly from: string;
+  readonly to: string;
+  readonly family: Family;
+  readonly protocol: Probe["protocol"];
+  /** The peer that should answer, and the source addresses that it may see. */
+  readonly expected: { readonly peer: string | undefined; readonly sources: readonly string[] };
+  readonly outcome: ProbeOutcome;
+  readonly ok: boolean;
+}
+
+export interface Matrix {
+  readonly ok: boolean;
+  readonly total: number;
+  readonly failed: number;
+  readonly cells: readonly MatrixCell[];
+}
+
+interface MatrixPod {
+  readonly key: string;
+  readonly nodeName: string;
+  readonly addresses: readonly string[];
+  readonly tcpPort: number | undefined;
+}
+
+interface MatrixNode {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly managementAddresses: readonly string[];
+}
+
+type Planned = { readonly probe: Probe; readonly expected: MatrixCell["expected"]; readonly family: Family };
+
+const podShape = z.object({
+  metadata: z.object({ namespace: z.string(), name: z.string(), deletionTimestamp: z.string().optional() }),
+  spec: z.object({
+    nodeName: z.string().default(""),
+    hostNetwork: z.boolean().default(false),
+    containers: z.array(
+      z.object({
+        image: z.string().default(""),
+        ports: z.array(z.object({ containerPort: z.int(), protocol: z.string().default("TCP") })).default([]),
+      }),
+    ),
+  }),
+  status: z
+    .object({ phase: z.string().default(""), podIPs: z.array(z.object({ ip: z.string() })).default([]) })
+    .default({ phase: "", podIPs: [] }),
+});
+const nodeShape = z.object({
+  metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
+});
+
+/** A first packet may be lost while neighbours are resolved, so what fails is asked again so often. */
+const repeats = 2;
+
+/**
+ * Measures every way that the default network promises: pod to pod, node to pod and back without NAT, and pod to the
+ * world outside with its node's address as the source; each in every family that both ends have.
+ */
+export async function measureMatrix(layout: Layout): Promise<Matrix> {
+  const { podList, nodeList } = await inventory(layout);
+  const planned = layout.config.families.flatMap((family) => planFamily(family, podList, nodeList));
+  let outcomes = await runProbes(
+    layout,
+    planned.map(({ probe }) => probe),
+  );
+  for (let repeat = 0; repeat < repeats; repeat += 1) {
+    const failed = planned.flatMap((plan, index) => (isFine(plan, outcomes[index]) ? [] : [index]));
+    if (failed.length === 0) break;
+    const again = await runProbes(
+      layout,
+      failed.flatMap((index) => planned[index]?.probe ?? []),
+    );
+    outcomes = outcomes.map((outcome, index) => again[failed.indexOf(index)] ?? outcome);
+  }
+  const cells = planned.map((plan, index): MatrixCell => {
+    const { probe, expected, family } = plan;
+    const outcome = outcomes[index] ?? { verdict: "error", error: "no outcome" };
+    return {
+      from: probe.from,
+      to: targetName(expected, probe),
+      family,
+      protocol: probe.protocol,
+      expected,
+      outcome,
+      ok: isFine(plan, outcome),
+    };
+  });
+  const failed = cells.filter(({ ok }) => !ok).length;
+  return { ok: failed === 0 && cells.length > 0, total: cells.length, failed, cells };
+}
+
+function targetName(expected: MatrixCell["expected"], probe: Probe): string {
+  return expected.peer ?? probe.to;
+}
+
+function isFine({ expected, probe }: Planned, outcome: ProbeOutcome | undefined): boolean {
+  if (outcome?.verdict !== "connected") return false;
+  if (probe.protocol === "icmp") return true;
+  return (
+    outcome.peer === expected.peer &&
+    outcome.sourceSeen !== undefined &&
+    expected.sources.includes(canonical(outcome.sourceSeen))
+  );
+}
+
+function planFamily(family: Family, podList: readonly MatrixPod[], nodeList: readonly MatrixNode[]): Planned[] {
+  const version = family === "ipv4" ? 4 : 6;
+  const inFamily = (addresses: readonly string[]) =>
+    addresses.filter((address) => isIP(address) === version).map(canonical);
+  const plan = (from: string, to: string, port: number | undefined, expected: MatrixCell["expected"]): Planned => ({
+    probe: probeSpec.parse({
+      from,
+      to,
+      family,
+      ...(port === undefined ? { protocol: "icmp" } : { protocol: "tcp", port }),
+    }),
+    expected,
+    family,
+  });
+  const reachable = podList.filter(({ addresses }) => inFamily(addresses).length > 0);
+  const toPods = (from: string, sources: readonly string[]) =>
+    reachable.map((pod) => plan(from, pod.key, pod.tcpPort, { peer: pod.key, sources }));
+  return [
+    ...reachable.flatMap((pod) => {
+      const own = inFamily(pod.addresses);
+      const node = nodeList.find(({ name }) => name === pod.nodeName);
+      return [
+        ...toPods(pod.key, own),
+        ...nodeList.map((to) =>
+          plan(pod.key, `node:${to.name}`, nodePort, { peer: nodeIdentity(to.name), sources: own }),
+        ),
+        plan(pod.key, "outside", outsidePort, { peer: outsideIdentity, sources: inFamily(node?.addresses ?? []) }),
+      ];
+    }),
+    ...nodeList.flatMap((node) =>
+      toPods(`node:${node.name}`, [...inFamily(node.managementAddresses), ...inFamily(node.addresses)]),
+    ),
+  ];
+}
+
+async function inventory(layout: Layout): Promise<{ readonly podList: MatrixPod[]; readonly nodeList: MatrixNode[] }> {
+  const client = createKubeClient(loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
+  try {
+    const [podItems, nodeItems] = await Promise.all([client.list<unknown>(pods), client.list<unknown>(nodes)]);
+    const podList = podItems.items
+      .map((raw) => podShape.parse(raw))
+      .filter(
+        ({ metadata, spec, status }) =>
+          status.phase === "Running" && !spec.hostNetwork && metadata.deletionTimestamp === undefined,
+      )
+      .map(({ metadata, spec, status }) => ({
+        key: `${metadata.namespace}/${metadata.name}`,
+        nodeName: spec.nodeName,
+        addresses: status.podIPs.map(({ ip }) => ip),
+        tcpPort: spec.containers
+          .filter(({ image }) => image !== "exec")
+          .flatMap(({ ports }) => ports)
+          .find(({ protocol }) => protocol === "TCP")?.containerPort,
+      }));
+    const annotations = new Map(
+      nodeItems.items.map((raw) => nodeShape.parse(raw).metadata).map((node) => [node.name, node.annotations] as const),
+    );
+    const nodeList = layout.nodes.map(({ name, addresses }) => {
+      const network = readAnnotation(nodeNetworkAnnotation, annotations.get(name)?.[nodeNetworkAnnotationKey]);
+      const managementAddresses =
+        network.kind === "valid"
+          ? network.value.managementPort.addresses.map((address) => address.split("/")[0] ?? "")
+          : [];
+      return { name, addresses, managementAddresses };
+    });
+    return { podList, nodeList };
+  } finally {
+    await client.close();
+  }
+}
+
+/** One way of writing an address, for comparison: IPv6 as URL does it, IPv4 out of its IPv6 dress. */
+function canonical(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
+  return isIP(plain) === 6 ? new URL(`http://[${plain}]`).hostname.slice(1, -1) : plain;
+}

@@ -1,0 +1,71 @@
+import { sendProbes } from "../control/client.ts";
+import type { ControlProbe } from "../control/protocol.ts";
+import { type Layout, paths } from "../topology/layout.ts";
+import type { Probe, ProbeOutcome } from "./probe-spec.ts";
+import { createWhereabouts, type Whereabouts } from "./whereabouts.ts";
+
+/**
+ * Sends probes, all at once, each by the long-lived prober of the host on which it begins.
+ * @returns the outcomes in the order of the probes; what can't be sent is an outcome too (`error`)
+ */
+export async function runProbes(layout: Layout, probes: readonly Probe[]): Promise<readonly ProbeOutcome[]> {
+  const where = createWhereabouts(layout);
+  try {
+    const outcomes = new Array<ProbeOutcome>(probes.length);
+    const bySocket = new Map<string, { readonly index: number; readonly probe: ControlProbe }[]>();
+    await Promise.all(
+      probes.map(async (probe, index) => {
+        try {
+          const { socket, request } = await resolve(layout, where, probe);
+          const batch = bySocket.get(socket) ?? [];
+          bySocket.set(socket, batch);
+          batch.push({ index, probe: request });
+        } catch (error) {
+          outcomes[index] = { verdict: "error", error: error instanceof Error ? error.message : String(error) };
+        }
+      }),
+    );
+    await Promise.all(
+      [...bySocket].map(async ([socket, batch]) => {
+        const results = await ask(socket, batch);
+        for (const [position, { index }] of batch.entries())
+          outcomes[index] = results[position] ?? { verdict: "error", error: "the prober gave no answer" };
+      }),
+    );
+    return outcomes;
+  } finally {
+    await where.close();
+  }
+}
+
+async function ask(
+  socket: string,
+  batch: readonly { readonly probe: ControlProbe }[],
+): Promise<readonly ProbeOutcome[]> {
+  try {
+    return await sendProbes(
+      socket,
+      batch.map(({ probe }) => probe),
+    );
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return batch.map(() => ({ verdict: "error", error: `the prober at ${socket} can't be asked: ${message}` }));
+  }
+}
+
+async function resolve(
+  layout: Layout,
+  where: Whereabouts,
+  { from, to, port, protocol, family, timeoutMs }: Probe,
+): Promise<{ readonly socket: string; readonly request: ControlProbe }> {
+  const origin = where.host(from);
+  const host = origin ?? (await where.pod(from)).host;
+  const request: ControlProbe = {
+    from: origin === undefined ? from : "host",
+    to: await where.address(to, family),
+    protocol,
+    timeoutMs,
+    ...(port === undefined ? {} : { port }),
+  };
+  return { socket: paths(layout.folder).controlSocket(host), request };
+}

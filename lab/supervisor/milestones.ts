@@ -1,0 +1,153 @@
+import {
+  createKubeClient,
+  isKubeError,
+  type KubeClient,
+  loadKubeConfig,
+  namespaces,
+  nodes,
+  pods,
+  type Resource,
+  reflect,
+} from "@ovenbird/kube";
+import { z } from "zod";
+import { type Layout, paths } from "../topology/layout.ts";
+import { demoNamespace, demoPod, demoPodNames, demoSelector } from "./demo-pods.ts";
+import type { Milestones } from "./supervisor.ts";
+
+const timeoutMs = 90_000;
+
+/** Waits on the Kubernetes API for what `up` promises: namespaces, ready nodes, running pods. */
+export function createMilestones(layout: Layout): Milestones {
+  let client: KubeClient | undefined;
+  const connected = () => {
+    client ??= createKubeClient(loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
+    return client;
+  };
+  return {
+    async apiReady(signal) {
+      // The first request may find the API's listener but not yet the forwarder's.
+      await watchUntil(
+        connected(),
+        namespaces,
+        {},
+        () => undefined,
+        signal,
+        () => "the API does not answer",
+      );
+      for (const name of ["default", "kube-system", "kube-node-lease"])
+        await createUnlessThere(
+          connected(),
+          namespaces,
+          {},
+          { apiVersion: "v1", kind: "Namespace", metadata: { name } },
+        );
+    },
+    async nodeReady(name, signal) {
+      const problems = new Map<string, string | undefined>([[name, "it is not registered"]]);
+      await watchUntil(
+        connected(),
+        nodes,
+        { fieldSelector: `metadata.name=${name}` },
+        (key, raw) => {
+          problems.set(key, nodeProblem(raw));
+          return problems.get(name);
+        },
+        signal,
+        (problem) => `${name} is not ready: ${problem ?? "it is not registered"}`,
+        "it is not registered",
+      );
+    },
+    async demoPods(signal) {
+      const names = demoPodNames(layout);
+      for (const name of names) await createUnlessThere(connected(), pods, { namespace: demoNamespace }, demoPod(name));
+      const waiting = new Set(names.map((name) => `${demoNamespace}/${name}`));
+      const waitingText = () => (waiting.size === 0 ? undefined : [...waiting].join(", "));
+      await watchUntil(
+        connected(),
+        pods,
+        { namespace: demoNamespace, labelSelector: demoSelector },
+        (key, raw) => {
+          if (isRunning(raw)) waiting.delete(key);
+          return waitingText();
+        },
+        signal,
+        (problem) => `not running after ${timeoutMs / 1000} s: ${problem ?? ""}`,
+        waitingText(),
+      );
+      return names.join(", ");
+    },
+  };
+}
+
+/**
+ * Follows a resource until `judge` has no more complaint.
+ * @param judge told of each object; answers what is still wrong
+ */
+function watchUntil(
+  client: KubeClient,
+  resource: Resource,
+  selection: { readonly namespace?: string; readonly fieldSelector?: string; readonly labelSelector?: string },
+  judge: (key: string, raw: unknown) => string | undefined,
+  signal: AbortSignal,
+  explain: (problem: string | undefined) => string,
+  before?: string,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let problem = before;
+    let lastFailure: string | undefined;
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stopped);
+      queueMicrotask(() => subscription.unsubscribe());
+      settle();
+    };
+    const stopped = () => finish(() => reject(new Error("stopped")));
+    const timer = setTimeout(
+      () => finish(() => reject(new Error([explain(problem), lastFailure].filter(Boolean).join("; ")))),
+      timeoutMs,
+    );
+    signal.addEventListener("abort", stopped);
+    const subscription = reflect<unknown>(client, resource, {
+      ...selection,
+      project: (raw) => raw,
+      backoff: { minMs: 50, maxMs: 1000 },
+      onProblem: (found) => {
+        lastFailure = found.error instanceof Error ? found.error.message : String(found.error);
+      },
+    }).subscribe((event) => {
+      if (event.kind === "upsert") problem = judge(event.key, event.object);
+      if (event.kind !== "delete" && problem === undefined) finish(resolve);
+    });
+  });
+}
+
+async function createUnlessThere(
+  client: KubeClient,
+  resource: Resource,
+  target: { readonly namespace?: string },
+  body: object,
+): Promise<void> {
+  try {
+    await client.create(resource, target, body);
+  } catch (error) {
+    if (!(isKubeError(error) && error.code === "ALREADY_EXISTS")) throw error;
+  }
+}
+
+const conditions = z.object({
+  status: z.object({
+    conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })).default([]),
+  }),
+});
+
+function nodeProblem(raw: unknown): string | undefined {
+  const read = conditions.safeParse(raw);
+  const ready = read.success ? read.data.status.conditions.find(({ type }) => type === "Ready") : undefined;
+  if (ready === undefined) return "its kubelet has not reported yet";
+  return ready.status === "True" ? undefined : (ready.message ?? "Ready is not True");
+}
+
+function isRunning(raw: unknown): boolean {
+  const read = conditions.safeParse(raw);
+  return read.success && read.data.status.conditions.some(({ type, status }) => type === "Ready" && status === "True");
+}
