@@ -223,7 +223,10 @@ export function createPortBinding(options: PortBindingOptions): PortBinding {
 
 /** Whether it is certain that the transaction was not, and won't be, executed. */
 function isRefusal(error: unknown): boolean {
-  return !(error instanceof OvsdbError && ["ABORTED", "OUTCOME_UNKNOWN", "TIMED_OUT", "CLOSED"].includes(error.code));
+  return !(
+    error instanceof OvsdbError &&
+    ["ABORTED", "CLOSED", "CONNECTION_LOST", "OUTCOME_UNKNOWN", "TIMED_OUT"].includes(error.code)
+  );
 }
 
 const removed = (hostDevice: string) => new BindingError("PORT_REMOVED", `the port ${hostDevice} was removed`);
