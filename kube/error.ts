@@ -70,8 +70,11 @@ export class KubeError extends Error {
 }
 
 /** Whether `error` is a KubeError, of one of `codes` where any are given. */
-export function isKubeError(error: unknown, ...codes: readonly KubeErrorCode[]): error is KubeError {
-  return error instanceof KubeError && (codes.length === 0 || codes.includes(error.code));
+export function isKubeError<Code extends KubeErrorCode>(
+  error: unknown,
+  ...codes: readonly Code[]
+): error is KubeError & { readonly code: Code } {
+  return error instanceof KubeError && (codes.length === 0 || codes.some((code) => code === error.code));
 }
 
 const codeOfReason: ReadonlyMap<string, KubeErrorCode> = new Map<string, KubeErrorCode>([
