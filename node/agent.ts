@@ -150,7 +150,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (!openVswitch || !gateway || !node.view) return;
       const change = chassisChange(node.view, openVswitch.systemId, gateway.state, patient);
       if (!change) return;
-      await patchChassis(kube, config.node, change);
+      node.learn(await patchChassis(kube, config.node, change));
       logger.info({ chassis: change }, "told the controller of this chassis");
     },
   });

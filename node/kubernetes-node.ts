@@ -40,6 +40,8 @@ export interface NodeSource {
   readonly view: NodeView | undefined;
   /** Whether the API has told what there is. */
   readonly isSynced: boolean;
+  /** Takes what an own PATCH was answered, which is newer than what the watch has told. */
+  learn(view: NodeView): void;
   close(): void;
 }
 
@@ -66,12 +68,23 @@ export function followNode(client: KubeClient, name: string, logger: Logger, lis
     get isSynced() {
       return isSynced;
     },
+    learn(newer) {
+      view = newer;
+    },
     close: () => subscription.unsubscribe(),
   };
 }
 
-/** Writes the chassis annotation. @throws KubeError NOT_FOUND when there is no such Node */
-export async function patchChassis(client: KubeClient, name: string, chassis: NodeChassisAnnotation): Promise<void> {
+/**
+ * Writes the chassis annotation.
+ * @returns the Node as it is now
+ * @throws KubeError NOT_FOUND when there is no such Node
+ */
+export async function patchChassis(
+  client: KubeClient,
+  name: string,
+  chassis: NodeChassisAnnotation,
+): Promise<NodeView> {
   const annotations = { [nodeChassisAnnotationKey]: JSON.stringify(chassis) };
-  await client.patch(nodes, { name }, { metadata: { annotations } }, { type: "merge" });
+  return projectNode(await client.patch(nodes, { name }, { metadata: { annotations } }, { type: "merge" }));
 }
