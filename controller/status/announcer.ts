@@ -1,0 +1,87 @@
+import {
+  isKubeError,
+  type KubeClient,
+  nodeNetworkAnnotationKey,
+  nodes,
+  podNetworkAnnotationKey,
+  pods,
+} from "@ovenbird/kube";
+import { createKeyedQueue } from "./keyed-queue.ts";
+
+/** What an object's annotation shall be. */
+export interface Announcement {
+  /** Of the object it is meant for: one that was made anew under the name is not touched. */
+  readonly uid: string;
+  readonly text: string;
+}
+
+export interface AnnouncerOptions {
+  readonly client: Pick<KubeClient, "patch">;
+  /** What is to be written now; undefined when nothing is: the object is gone, not committed, or says it already. */
+  readonly pod: (key: string) => Announcement | undefined;
+  readonly node: (key: string) => Announcement | undefined;
+  readonly onResult?: (kind: "pod" | "node", result: "written" | "gone" | "failed", durationMs: number) => void;
+  readonly onError?: (kind: "pod" | "node", key: string, error: unknown, retryInMs: number | undefined) => void;
+  /** PATCHes under way at once; default 64. */
+  readonly concurrency?: number;
+}
+
+/** Tells nodes' agents, by annotations, what was committed for their pods and for themselves. */
+export interface Announcer {
+  pod(key: string): void;
+  node(key: string): void;
+  readonly pending: number;
+  idle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The object is gone or another one by now; its own event tells what to do. */
+const isGone = (error: unknown): boolean => isKubeError(error, "NOT_FOUND", "CONFLICT", "GONE");
+/** What no repetition mends: a later event of the object asks anew. */
+const isHopeless = (error: unknown): boolean =>
+  isKubeError(error, "BAD_REQUEST", "INVALID", "REQUEST_TOO_LARGE", "ABORTED", "CLOSED");
+
+export function createAnnouncer(options: AnnouncerOptions): Announcer {
+  const { client, onResult, onError, concurrency = 64 } = options;
+
+  function queueFor(kind: "pod" | "node") {
+    const annotation = kind === "pod" ? podNetworkAnnotationKey : nodeNetworkAnnotationKey;
+    return createKeyedQueue({
+      concurrency,
+      isRetried: (error) => !isHopeless(error),
+      onError: (key, error, retryInMs) => onError?.(kind, key, error, retryInMs),
+      async work(key) {
+        const wanted = options[kind](key);
+        if (wanted === undefined) return;
+        const slash = key.indexOf("/");
+        const target = slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+        const body = { metadata: { uid: wanted.uid, annotations: { [annotation]: wanted.text } } };
+        const began = performance.now();
+        try {
+          await client.patch(kind === "pod" ? pods : nodes, target, body, { type: "merge" });
+          onResult?.(kind, "written", performance.now() - began);
+        } catch (error) {
+          const gone = isGone(error);
+          onResult?.(kind, gone ? "gone" : "failed", performance.now() - began);
+          if (!gone) throw error;
+        }
+      },
+    });
+  }
+
+  const podQueue = queueFor("pod");
+  const nodeQueue = queueFor("node");
+  return {
+    pod: (key) => podQueue.add(key),
+    node: (key) => nodeQueue.add(key),
+    get pending() {
+      return podQueue.pending + nodeQueue.pending;
+    },
+    async idle() {
+      await Promise.all([podQueue.idle(), nodeQueue.idle()]);
+    },
+    async close() {
+      await Promise.all([podQueue.close(), nodeQueue.close()]);
+    },
+  };
+}
