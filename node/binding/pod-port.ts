@@ -22,6 +22,8 @@ export interface BoundPort extends PodPort {
   readonly interfaceUuid: string;
   /** Whether ovn-controller says that all its flows are installed. */
   readonly installed: boolean;
+  /** Whether vswitchd has opened the device and given it an OpenFlow port number. */
+  readonly plugged: boolean;
   /** Why vswitchd could not open the device. */
   readonly error: string | undefined;
 }
@@ -71,6 +73,7 @@ export function boundPortOf(row: OpenVswitchRows.Interface): BoundPort | undefin
     ifname,
     interfaceUuid: row._uuid,
     installed: isInstalled(row),
+    plugged: row.ofport !== undefined && row.ofport > 0,
     error: row.error,
   };
 }

@@ -7,7 +7,7 @@ import { type BoundPort, boundPortOf, externalIdsOf, isInstalled, type PodPort }
 
 export interface PortBindingOptions {
   readonly client: Client<OpenVswitch>;
-  /** Must hold Bridge (name, ports), Port (name, interfaces) and Interface (name, external_ids, error). */
+  /** Must hold Bridge (name, ports), Port (name, interfaces) and Interface (name, external_ids, error, ofport). */
   readonly replica: Replica<OpenVswitch>;
   readonly logger: Logger;
   /** Default `br-int`. */

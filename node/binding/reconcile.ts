@@ -67,7 +67,7 @@ export async function removeLeftovers(options: {
     } else logger.info({ hostDevice: leftover.hostDevice }, "removing the device of an unfinished ADD");
   }
   await binding.detach(devices, signal === undefined ? {} : { signal });
-  for (const device of devices) links.remove(device);
+  for (const device of devices) await links.remove(device);
   links.sweepGuards();
   return leftovers;
 }

@@ -62,7 +62,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     address.catch(() => undefined);
     let attached = false;
     try {
-      makeLinks(target);
+      await makeLinks(target);
       const pod = await address;
       const network = pod.network.value;
       const addressAt = performance.now();
@@ -86,7 +86,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
       const hostMac = links.host(target.hostDevice)?.mac;
       const older = await attaching;
       const attachedAt = performance.now();
-      for (const port of older) if (port.hostDevice !== target.hostDevice) links.remove(port.hostDevice);
+      for (const port of older) if (port.hostDevice !== target.hostDevice) await links.remove(port.hostDevice);
       await flowsInstalled(target.hostDevice, key, signal);
       logger.info(
         {
@@ -122,9 +122,9 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     }
   }
 
-  function makeLinks(target: PodInterface): void {
+  async function makeLinks(target: PodInterface): Promise<void> {
     // The namespace has no such interface, so a host's end of that name is the rest of a call that was cut off.
-    if (links.host(target.hostDevice) !== undefined) links.remove(target.hostDevice);
+    if (links.host(target.hostDevice) !== undefined) await links.remove(target.hostDevice);
     links.create(target);
   }
 
@@ -171,6 +171,13 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
       await binding.installed(hostDevice, AbortSignal.any([signal, timeout]));
     } catch (error) {
       if (signal.aborted || !timeout.aborted) throw error;
+      if (binding.find(hostDevice)?.plugged === false) {
+        throw new CniFailure(
+          agentErrorCodes.deviceRefused,
+          `ovs-vswitchd did not open the device of ${key} within ${timeouts.installedMs / 1000} s: is it running?`,
+          `see ovs-vsctl list Interface ${hostDevice}`,
+        );
+      }
       throw new CniFailure(
         agentErrorCodes.notInstalled,
         `ovn-controller did not install the flows of ${key} within ${timeouts.installedMs / 1000} s: is it running, and is the southbound database reachable?`,
@@ -188,7 +195,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
       }
     }
     try {
-      links.remove(hostDevice);
+      await links.remove(hostDevice);
     } catch (error) {
       logger.warn({ hostDevice, err: error }, "a failed ADD's links could not be removed yet");
     }
@@ -208,7 +215,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
           `${doing}: the local Open vSwitch database can't be reached, so nobody knows whether the port is gone`,
         );
       }
-      const existed = links.remove(hostDevice);
+      const existed = await links.remove(hostDevice);
       if (existed || pod !== undefined) logger.info({ pod, containerId: id.containerId }, "pod detached");
     } catch (error) {
       throw failureOf(error, doing);
@@ -278,7 +285,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     for (const device of devices) {
       if (validDevices.has(device)) continue;
       try {
-        links.remove(device);
+        await links.remove(device);
       } catch (error) {
         failures.push(failureOf(error, `removing ${device}`).message);
       }

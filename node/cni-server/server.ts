@@ -91,7 +91,8 @@ export function createCniServer(options: CniServerOptions): CniServer {
       return { result };
     } catch (error) {
       const failure = failureOf(error, "the CNI call");
-      logger.warn(
+      // A runtime asks for the STATUS every few seconds, and the one who is not ready has said so already.
+      logger[command === "STATUS" ? "debug" : "warn"](
         { command, code: failure.code, reason: failure.message, details: failure.details },
         "CNI call failed",
       );

@@ -3,6 +3,7 @@ import {
   addAddress,
   createVeth,
   deleteLink,
+  deleteLinkInBackground,
   disableTxOffload,
   getLink,
   guardDevice,
@@ -70,8 +71,8 @@ export interface PodLinks {
   create(pod: PodInterface): void;
   /** Gives the pod's end its addresses and routes and takes both ends up. @throws {NetlinkError} */
   configure(pod: PodInterface, settings: PodInterfaceSettings): void;
-  /** Removes both ends and the guard. @returns false when there was nothing */
-  remove(hostDevice: string): boolean;
+  /** Removes both ends and the guard. @returns false when there was nothing. @throws {NetlinkError} */
+  remove(hostDevice: string): Promise<boolean>;
   /** The host's end, or undefined. */
   host(hostDevice: string): Link | undefined;
   /** The pod's end, or undefined. @throws {NetlinkError} ENOENT or EINVAL when the namespace is none */
@@ -97,17 +98,9 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
   const host = openRouteSocket(options.namespace);
   const filter = openNetfilterSocket(options.namespace);
 
-  function remove(hostDevice: string): boolean {
-    let removed = true;
-    try {
-      deleteLink(host, hostDevice);
-    } catch (error) {
-      if (!isGone(error)) throw error;
-      removed = false;
-    }
-    // Its chain goes with the device on older kernels and outlives it on newer ones.
+  /** A guard's chain goes with its device on older kernels and outlives it on newer ones. */
+  function unguard(hostDevice: string): void {
     if (options.datapath() === "netdev") unguardDevice(filter, hostDevice);
-    return removed;
   }
 
   return {
@@ -122,7 +115,8 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
         setIpv6Sysctl(hostDevice, "disable_ipv6", 1, options.namespace);
         if (options.datapath() === "netdev") guardDevice(filter, hostDevice);
       } catch (error) {
-        remove(hostDevice);
+        deleteLink(host, hostDevice);
+        unguard(hostDevice);
         throw error;
       }
     },
@@ -150,7 +144,17 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
       }
     },
 
-    remove,
+    async remove(hostDevice) {
+      try {
+        await deleteLinkInBackground(options.namespace, hostDevice);
+        return true;
+      } catch (error) {
+        if (isGone(error)) return false;
+        throw error;
+      } finally {
+        unguard(hostDevice);
+      }
+    },
 
     host: (hostDevice) => getLink(host, hostDevice),
 

@@ -17,6 +17,7 @@ export { isGone, NetlinkError } from "./error.ts";
 export {
   createVeth,
   deleteLink,
+  deleteLinkInBackground,
   getLink,
   type Link,
   type LinkChanges,

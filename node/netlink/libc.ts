@@ -9,13 +9,15 @@ import { errnoName, NetlinkError } from "./error.ts";
  */
 const libc = koffi.load("libc.so.6");
 
+const sendFunction = libc.func("intptr_t send(int fd, uint8_t *data, size_t length, int flags)");
+
 type LibcFunction = (...args: readonly (number | Buffer)[]) => number;
 
 const functions = {
   socket: libc.func("int socket(int domain, int type, int protocol)") as LibcFunction,
   bind: libc.func("int bind(int fd, uint8_t *address, uint32_t length)") as LibcFunction,
   setsockopt: libc.func("int setsockopt(int fd, int level, int name, uint8_t *value, uint32_t length)") as LibcFunction,
-  send: libc.func("intptr_t send(int fd, uint8_t *data, size_t length, int flags)") as LibcFunction,
+  send: sendFunction as LibcFunction,
   recv: libc.func("intptr_t recv(int fd, uint8_t *data, size_t length, int flags)") as LibcFunction,
   setns: libc.func("int setns(int fd, int type)") as LibcFunction,
   ioctl: libc.func("int ioctl(int fd, ulong request, uint8_t *data)") as LibcFunction,
@@ -30,6 +32,20 @@ export function callLibc(
   const result = functions[name](...args);
   if (result < 0) throw new NetlinkError(operation, errnoName(koffi.errno()));
   return result;
+}
+
+/**
+ * send(2) on a thread of libuv's pool, for requests that the kernel takes long over.
+ * The buffer must be left alone until the promise settles.
+ */
+export function sendInBackground(operation: string, descriptor: number, data: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sendFunction.async(descriptor, data, data.length, 0, (error: unknown, result: number) => {
+      if (error) reject(new NetlinkError(operation, "EIO", String(error)));
+      else if (result < 0) reject(new NetlinkError(operation, errnoName(koffi.errno())));
+      else resolve();
+    });
+  });
 }
 
 /** The address of a buffer's memory, for a structure that points to another. The caller keeps the buffer alive. */

@@ -19,7 +19,7 @@ import {
   uint32,
   uint32Of,
 } from "./message.ts";
-import type { RouteSocket } from "./socket.ts";
+import { openRouteSocket, type RouteSocket } from "./socket.ts";
 
 /** rtnetlink(7), linux/if_link.h */
 const RTM_NEWLINK = 16;
@@ -97,11 +97,20 @@ export function createVeth(socket: RouteSocket, end: VethEnd, peer: VethEnd & { 
  * @throws {NetlinkError} ENODEV when there is none of that name
  */
 export function deleteLink(socket: RouteSocket, name: string): void {
-  socket.request(
-    `delete the link ${name}`,
-    message(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, linkHeader(0), [text(IFLA_IFNAME, name)]),
-  );
+  socket.request(`delete the link ${name}`, deletion(name));
 }
+
+/**
+ * As {@link deleteLink}, without standing still for the 15 to 30 ms in which the kernel waits for the link's last users.
+ * @param namespace where the link is; the own namespace when undefined
+ */
+export async function deleteLinkInBackground(namespace: string | undefined, name: string): Promise<void> {
+  using socket = openRouteSocket(namespace);
+  await socket.requestInBackground(`delete the link ${name}`, deletion(name));
+}
+
+const deletion = (name: string): Buffer =>
+  message(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, linkHeader(0), [text(IFLA_IFNAME, name)]);
 
 export interface LinkChanges {
   readonly up?: boolean;

@@ -1,5 +1,5 @@
 import { errnoName, NetlinkError } from "./error.ts";
-import { callLibc, closeDescriptor } from "./libc.ts";
+import { callLibc, closeDescriptor, sendInBackground } from "./libc.ts";
 import { attributesOf, headerBytes, messagesOf, NLM_F_ACK, type ReceivedMessage, textOf } from "./message.ts";
 import { inNamespace } from "./namespace.ts";
 
@@ -43,6 +43,11 @@ export interface NetlinkSocket extends Disposable {
    * @throws {NetlinkError} the first refusal, with the errno's name as `code`
    */
   request(operation: string, ...messages: readonly Buffer[]): readonly ReceivedMessage[];
+  /**
+   * As {@link request} with one message, for what the kernel takes milliseconds over: it works while this process goes
+   * on. The socket can do nothing else until the promise settles.
+   */
+  requestInBackground(operation: string, message: Buffer): Promise<readonly ReceivedMessage[]>;
   /** Sends a dump request and gives all its messages. */
   dump(operation: string, message: Buffer): readonly ReceivedMessage[];
   close(): void;
@@ -84,13 +89,17 @@ function openSocket(protocol: number, namespace: string | undefined): NetlinkSoc
   }
   let sequence = 0;
 
-  function send(operation: string, messages: readonly Buffer[]): readonly number[] {
+  function number(operation: string, messages: readonly Buffer[]): readonly number[] {
     if (!open) throw new NetlinkError(operation, "EBADF", "the socket is closed");
-    const numbers = messages.map((message) => {
+    return messages.map((message) => {
       sequence = (sequence + 1) >>> 0;
       message.writeUInt32LE(sequence, 8);
       return sequence;
     });
+  }
+
+  function send(operation: string, messages: readonly Buffer[]): readonly number[] {
+    const numbers = number(operation, messages);
     const datagram = messages.length === 1 && messages[0] !== undefined ? messages[0] : Buffer.concat(messages);
     callLibc(operation, "send", descriptor, datagram, datagram.length, 0);
     return numbers;
@@ -109,35 +118,47 @@ function openSocket(protocol: number, namespace: string | undefined): NetlinkSoc
     }
   }
 
+  /** Reads until all these requests are acknowledged. @throws {NetlinkError} the first refusal */
+  function acknowledgements(operation: string, sequences: Iterable<number>): readonly ReceivedMessage[] {
+    const waiting = new Set(sequences);
+    const answers: ReceivedMessage[] = [];
+    let refusal: NetlinkError | undefined;
+    while (waiting.size > 0) {
+      for (const message of messagesOf(receive(operation))) {
+        if (message.type === NLMSG_ERROR) {
+          const known = waiting.delete(message.sequence);
+          refusal ??= refusalOf(operation, message);
+          // A batch refused as a whole is answered by one error on its first marker.
+          if (!known && refusal !== undefined) waiting.clear();
+        } else if (waiting.has(message.sequence)) answers.push(message);
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+    return answers;
+  }
+
   return {
     request(operation, ...messages) {
+      const numbers = send(operation, messages);
       // nf_tables answers batch markers with nothing: only messages that ask for an acknowledgement are waited for.
-      const waiting = new Set(
-        send(operation, messages).filter((_, index) => ((messages[index]?.readUInt16LE(6) ?? 0) & NLM_F_ACK) !== 0),
+      return acknowledgements(
+        operation,
+        numbers.filter((_, index) => ((messages[index]?.readUInt16LE(6) ?? 0) & NLM_F_ACK) !== 0),
       );
-      const answers: ReceivedMessage[] = [];
-      let refusal: NetlinkError | undefined;
-      while (waiting.size > 0) {
-        for (const message of messagesOf(receive(operation))) {
-          if (message.type === NLMSG_ERROR) {
-            const known = waiting.delete(message.sequence);
-            refusal ??= refusalOf(operation, message);
-            // A batch refused as a whole is answered by one error on its first marker.
-            if (!known && refusal !== undefined) waiting.clear();
-          } else if (waiting.has(message.sequence)) answers.push(message);
-        }
-      }
-      if (refusal !== undefined) throw refusal;
-      return answers;
+    },
+    async requestInBackground(operation, message) {
+      const numbers = number(operation, [message]);
+      await sendInBackground(operation, descriptor, message);
+      return acknowledgements(operation, numbers);
     },
     dump(operation, message) {
       for (let attempt = 1; ; attempt += 1) {
         const answers: ReceivedMessage[] = [];
-        const [number] = send(operation, [message]);
+        const [asked] = send(operation, [message]);
         let interrupted = false;
         for (let done = false; !done; ) {
           for (const answer of messagesOf(receive(operation))) {
-            if (answer.sequence !== number) continue;
+            if (answer.sequence !== asked) continue;
             interrupted ||= (answer.flags & NLM_F_DUMP_INTR) !== 0;
             if (answer.type === NLMSG_DONE) done = true;
             else if (answer.type === NLMSG_ERROR) {
