@@ -39,7 +39,7 @@ export function createTurns(): Turns {
       const turn: Turn = { abortable, controller: new AbortController(), ended };
       queue.push(turn);
       try {
-        await before;
+        if (before !== undefined) await before;
         turn.controller.signal.throwIfAborted();
         return await task(turn.controller.signal);
       } finally {
