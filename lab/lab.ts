@@ -91,7 +91,8 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     return await up(labOf(layoutOf(config, folder), lifeline), options);
   } catch (error) {
     await lifeline.abandon();
-    throw error;
+    const complaint = lifeline.complaint();
+    throw complaint === "" ? error : new Error(complaint, { cause: error });
   }
 }
 

@@ -111,7 +111,12 @@ function createProgress(silent: boolean): { event(event: SupervisorEvent): void;
       },
     }));
     // A failure is told once, by the command.
-    shown = new Listr(tasks, { renderer: silent ? "silent" : "default", fallbackRenderer: "simple" })
+    shown = new Listr(tasks, {
+      renderer: silent ? "silent" : "default",
+      // Ctrl-C is ours to answer: the lab has to be taken back first.
+      registerSignalListeners: false,
+      fallbackRenderer: "simple",
+    })
       .run()
       .catch(() => undefined);
   }

@@ -5,8 +5,13 @@ import { CommandError, run } from "../topology/run.ts";
 
 /** The runtime's side of the CNI specification 1.1.0 (section 3, "Execution of Network Configurations"), as libcni does it. */
 
+/** The newest version of the specification that this runtime speaks. */
+const newestVersion = "1.1.0";
+
 const networkList = z.object({
   cniVersion: z.string(),
+  /** Since 1.1.0: all versions that the configuration is good for; the runtime takes the newest that it knows. */
+  cniVersions: z.array(z.string()).default([]),
   name: z.string(),
   disableCheck: z.boolean().default(false),
   plugins: z.array(z.looseObject({ type: z.string() })).min(1),
@@ -36,7 +41,14 @@ export function loadNetworkList(folder: string): NetworkList | undefined {
   const file = readdirSync(folder)
     .filter((name) => name.endsWith(".conflist"))
     .sort()[0];
-  return file === undefined ? undefined : networkList.parse(JSON.parse(readFileSync(join(folder, file), "utf8")));
+  if (file === undefined) return undefined;
+  const list = networkList.parse(JSON.parse(readFileSync(join(folder, file), "utf8")));
+  const known = [list.cniVersion, ...list.cniVersions].filter((version) => !isBefore(newestVersion, version));
+  const cniVersion = known.reduce(
+    (best, version) => (isBefore(best, version) ? version : best),
+    known[0] ?? list.cniVersion,
+  );
+  return { ...list, cniVersion };
 }
 
 /** Attaches a namespace to the network. @throws CniFailure with the plugin's error */

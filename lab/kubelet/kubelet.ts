@@ -6,7 +6,14 @@ import type { Prober } from "../probe/index.ts";
 import { delay } from "../supervisor/daemon.ts";
 import type { CniFolders } from "./cni-runtime.ts";
 import { status as cniStatus, collectGarbage, loadNetworkList } from "./cni-runtime.ts";
-import { heartbeatMs, type NodeIdentity, registerNode, renewLease, reportNode } from "./node-object.ts";
+import {
+  heartbeatMs,
+  type NodeIdentity,
+  registerNode,
+  renewLease,
+  reportNode,
+  unreadyHeartbeatMs,
+} from "./node-object.ts";
 import { type PodRecord, readPod } from "./pod.ts";
 import { podStatus } from "./pod-status.ts";
 import { type PodReport, type PodWorker, type PodWorkerContext, startPodWorker } from "./pod-worker.ts";
@@ -208,7 +215,7 @@ async function keepNodeReported(
       await reportNode(client, node, problem, since);
     });
     await persist("node lease", () => renewLease(client, node));
-    await delay(heartbeatMs, woken.signal);
+    await delay(problem === undefined ? heartbeatMs : unreadyHeartbeatMs, woken.signal);
   }
 }
 

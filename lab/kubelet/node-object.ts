@@ -8,6 +8,8 @@ export interface NodeIdentity {
 
 /** Kubelet's default for `nodeStatusUpdateFrequency`, and for the renewal of its Lease. */
 export const heartbeatMs = 10_000;
+/** A network that is not ready tells nobody when it becomes so: the runtime is asked again this soon. */
+export const unreadyHeartbeatMs = 1000;
 const leaseNamespace = "kube-node-lease";
 
 /** Registers the Node object unless it exists. */

@@ -42,6 +42,7 @@ export interface DaemonStatus {
 /** A restart waits 0, 100, 200, … ms, at most this long, and counts from 0 again after `steadyMs` of quiet running. */
 const longestBackoffMs = 3000;
 const steadyMs = 10_000;
+const lastLines = 30;
 const readyTimeoutMs = 30_000;
 
 export interface Daemon {
@@ -153,7 +154,7 @@ export function createDaemon(spec: DaemonSpec, context: DaemonContext): Daemon {
     if (readiness === "yes") become("ready");
     const why = await end;
     await rm(pidFile, { force: true });
-    return `${why}; ${await lastLine(logFile)}`;
+    return `${why}; ${await lastWords(logFile)}`;
   }
   return daemon;
 }
@@ -190,7 +191,8 @@ export function delay(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function lastLine(file: string): Promise<string> {
-  const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
-  return lines.at(-1) ?? "";
+/** The log's line that tells most of why a process ended: the last that speaks of an error, else the last one. */
+async function lastWords(file: string): Promise<string> {
+  const lines = (await readFile(file, "utf8")).trimEnd().split("\n").slice(-lastLines);
+  return (lines.findLast((line) => /error|fatal|EMER|cannot|can't/i.test(line)) ?? lines.at(-1) ?? "").slice(0, 500);
 }

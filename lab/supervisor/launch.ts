@@ -16,6 +16,8 @@ const longestComplaint = 4000;
 export interface Lifeline {
   /** Lets the lab live on without us. */
   detach(): void;
+  /** What the supervisor said last on its standard error. */
+  complaint(): string;
   /** Lets go of it so that it tears itself down; resolves when nothing of it is left. */
   abandon(): Promise<void>;
 }
@@ -59,6 +61,7 @@ export async function launchSupervisor(folder: string, config: LabConfig): Promi
   child.unref();
   for (const stream of child.stdio) if (stream instanceof Socket) stream.unref();
   return {
+    complaint: () => said.trim(),
     detach() {
       child.stdin.end("detach\n");
       child.stdout.destroy();

@@ -35,6 +35,13 @@ startReaper();
 await listen(paths(folder).supervisorSocket);
 watchLifeline();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end(signal));
+process.on("uncaughtException", (error) => {
+  logger.fatal({ err: error }, "an error that nobody handled");
+  process.stderr.write(`${error.stack ?? error.message}\n`);
+  void end("an error that nobody handled");
+});
+// Who started us may be gone when there is something to say.
+process.stderr.on("error", () => undefined);
 process.stdout.write("listening\n");
 
 /** One supervisor per lab: an abstract socket (unix(7)) is free again the moment its owner is gone, however it went. */
@@ -82,8 +89,14 @@ async function end(why: string): Promise<void> {
 function listen(path: string): Promise<void> {
   rmSync(path, { force: true });
   const server = createServer((socket) => {
+    // Who only looks whether we listen is gone at once.
     socket.on("error", () => socket.destroy());
-    createInterface({ input: socket }).once("line", (line) => void answer(socket, line));
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => {
+      const complete = text.includes("\n");
+      text += chunk;
+      if (!complete && text.includes("\n")) void answer(socket, text);
+    });
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);

@@ -258,7 +258,7 @@ function nodeDaemons(layout: Layout, node: Host): DaemonSpec[] {
           files.cniBinFolder,
         ],
         ...["--ovn-remote", centralEndpoint(layout, ports.southbound), "--encap-ip", node.addresses[0] ?? ""],
-        ...["--datapath", "netdev", "--uplink", "eth0"],
+        ...["--datapath", "netdev", "--uplink", "eth0", "--metrics-bind-address", "127.0.0.1:9441"],
       ],
       ready: { kind: "socket", path: files.cniSocket },
       after: [name("ovs-vswitchd"), ...api],
@@ -279,6 +279,8 @@ async function initialiseOpenVswitch(node: Host, env: Readonly<Record<string, st
   await run(
     ["ovs-vsctl", "--no-wait", "--timeout=10", "init", "--", "set", "Open_vSwitch", "."].concat([
       ...[`external_ids:system-id=${node.name}`, `external_ids:hostname=${node.name}`],
+      // This vswitchd has the userspace datapath only, and ovn-controller makes br-int as soon as it starts.
+      "external_ids:ovn-bridge-datapath-type=netdev",
       // On a loaded machine a probe every 5 s ends sessions that are merely slow.
       "external_ids:ovn-remote-probe-interval=30000",
     ]),
