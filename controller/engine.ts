@@ -1,0 +1,267 @@
+import type { ReflectorEvent } from "@ovenbird/kube";
+import type { Client, Lock, Replica, UntypedModel } from "ovsdb-client-ts";
+import type { Observable, Subscription } from "rxjs";
+import { type Applier, type ApplierListener, createApplier } from "./apply/applier.ts";
+import { ownerNameOf } from "./apply/owner.ts";
+import { createGraph, type Graph } from "./graph/graph.ts";
+import { createIpam } from "./ipam/ipam.ts";
+import type { NetworkConfig } from "./ipam/network-config.ts";
+import type { ReservedRow } from "./ipam/restore.ts";
+import type { NamespaceRecord } from "./state/namespace.ts";
+import type { NodeRecord } from "./state/node.ts";
+import type { ObjectProblem } from "./state/object-problem.ts";
+import type { PodRecord } from "./state/pod.ts";
+import type { StateEvent } from "./state/state-event.ts";
+import type { Announcement } from "./status/announcer.ts";
+import { nodeOwner } from "./translate/node-switch.ts";
+import { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";
+import { podOwner } from "./translate/pod-port.ts";
+
+/** Where the cluster's objects come from: reflectors, or anything that speaks as they do. */
+export interface EventSources {
+  readonly nodes: Observable<ReflectorEvent<NodeRecord>>;
+  readonly namespaces: Observable<ReflectorEvent<NamespaceRecord>>;
+  readonly pods: Observable<ReflectorEvent<PodRecord>>;
+}
+
+export interface EngineListener extends ApplierListener {
+  objectProblem?(problem: ObjectProblem): void;
+  /** The pod's or node's annotation may have to be written: ask `podAnnouncement` or `nodeAnnouncement`. */
+  announce?(kind: "pod" | "node", key: string): void;
+  /** A chassis whose node is gone, or is there. */
+  chassis?(systemId: string, state: "gone" | "lives"): void;
+  event?(kind: StateEvent["kind"], change: StateEvent["change"]): void;
+  /** All kinds have synced, addresses are restored, and writing begins. */
+  synced?(): void;
+  /** A watch ended or an invariant broke: the engine can't go on. */
+  failed?(error: unknown): void;
+}
+
+export interface EngineOptions {
+  readonly network: NetworkConfig;
+  readonly client: Client<UntypedModel>;
+  readonly replica: Replica<UntypedModel>;
+  readonly lock: Lock;
+  readonly sources: EventSources;
+  readonly listener?: EngineListener;
+  readonly applier?: { readonly maxGroupOwners?: number; readonly retryBackoff?: { minMs: number; maxMs: number } };
+}
+
+/**
+ * One term of leadership: all state that is computed from the cluster's objects lives and ends with it.
+ *
+ *   nodes, namespaces, pods ─▶ graph (with ipam) ─▶ bundles ─▶ applier ─▶ NB
+ *                                  └── announcements ◀── committed ──┘
+ */
+export interface Engine {
+  /** True once every watched kind has synced and addresses are restored. */
+  readonly synced: boolean;
+  /** True once everything that was there at the start is committed. */
+  readonly settled: boolean;
+  readonly graph: Graph;
+  readonly applier: Applier;
+  podAnnouncement(key: string): Announcement | undefined;
+  nodeAnnouncement(key: string): Announcement | undefined;
+  uidOf(kind: string, key: string): string | undefined;
+  /** Resolves when all events so far are computed and committed. */
+  idle(): Promise<void>;
+  /** Stops watching, finishes the transaction in flight and writes no more. */
+  close(): Promise<void>;
+}
+
+type Kind = StateEvent["kind"];
+
+/** Rows of ours that bear addresses, for the restoration of reservations. */
+function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
+  const rows: ReservedRow[] = [];
+  for (const row of replica.table("Logical_Switch_Port").values()) {
+    const owner = (row.external_ids as ReadonlyMap<string, string>).get(ownerKey);
+    if (owner === undefined) continue;
+    const uid = (row.options as ReadonlyMap<string, string>).get("iface-id-ver");
+    rows.push({ owner, addresses: [...(row.addresses as ReadonlySet<string>)], uid });
+  }
+  return rows;
+}
+
+/** The chassis of gateway routers of ours, by node. */
+function* gatewayChassis(replica: Replica<UntypedModel>): Generator<{ node: string; systemId: string }> {
+  for (const row of replica.table("Logical_Router").values()) {
+    const owner = parseOwner(ownerNameOf(row) ?? "");
+    const systemId = (row.options as ReadonlyMap<string, string>).get("chassis");
+    if (owner?.kind === "Node" && systemId !== undefined) yield { node: owner.key, systemId };
+  }
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const { network, client, replica, lock, sources, listener = {} } = options;
+  const ipam = createIpam(network);
+  const graph = createGraph({ network, ipam, report: (problem) => listener.objectProblem?.(problem) });
+  const nodes = new Map<string, NodeRecord>();
+  const pods = new Map<string, PodRecord>();
+  const namespaces = new Map<string, NamespaceRecord>();
+  /** How many nodes name a chassis: a chassis is gone when none does. */
+  const chassisNodes = new Map<string, number>();
+  const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
+  const subscriptions: Subscription[] = [];
+  let synced = false;
+  let settled = false;
+  let closed = false;
+  let firstEventAt: number | undefined;
+  let scheduled: NodeJS.Immediate | undefined;
+
+  const applier = createApplier({
+    client,
+    replica,
+    lock,
+    ...options.applier,
+    listener: {
+      ...listener,
+      committed(owner, latencyMs) {
+        listener.committed?.(owner, latencyMs);
+        const parsed = parseOwner(owner);
+        if (parsed?.kind === "Pod") announceIfNeeded("pod", parsed.key);
+        else if (parsed?.kind === "Node") announceIfNeeded("node", parsed.key);
+      },
+    },
+  });
+
+  function podAnnouncement(key: string): Announcement | undefined {
+    const record = pods.get(key);
+    if (record === undefined || !applier.isCommitted(ownerText(podOwner(key)))) return undefined;
+    const wanted = graph.podNetwork(key);
+    if (wanted === undefined || wanted.uid !== record.uid) return undefined;
+    const text = JSON.stringify(wanted);
+    return text === record.networkAnnotation ? undefined : { uid: record.uid, text };
+  }
+
+  function nodeAnnouncement(key: string): Announcement | undefined {
+    const record = nodes.get(key);
+    if (record === undefined || !applier.isCommitted(ownerText(nodeOwner(key)))) return undefined;
+    const wanted = graph.nodeNetwork(key);
+    if (wanted === undefined) return undefined;
+    const text = JSON.stringify(wanted);
+    return text === record.networkAnnotation ? undefined : { uid: record.uid, text };
+  }
+
+  function announceIfNeeded(kind: "pod" | "node", key: string): void {
+    if (listener.announce === undefined) return;
+    const announcement = kind === "pod" ? podAnnouncement(key) : nodeAnnouncement(key);
+    if (announcement !== undefined) listener.announce(kind, key);
+  }
+
+  function countChassis(systemId: string | undefined, by: 1 | -1): void {
+    if (systemId === undefined) return;
+    const count = (chassisNodes.get(systemId) ?? 0) + by;
+    if (count > 0) chassisNodes.set(systemId, count);
+    else chassisNodes.delete(systemId);
+    if (count === 0) listener.chassis?.(systemId, "gone");
+    else if (count === 1 && by === 1) listener.chassis?.(systemId, "lives");
+  }
+
+  function apply(event: StateEvent): void {
+    graph.apply(event);
+    listener.event?.(event.kind, event.change);
+    firstEventAt ??= performance.now();
+    // One flush for all that comes in one turn of the event loop.
+    if (synced) scheduled ??= setImmediate(flush);
+  }
+
+  function flush(): void {
+    scheduled = undefined;
+    if (closed || !synced) return;
+    const since = firstEventAt ?? performance.now();
+    firstEventAt = undefined;
+    const changes = graph.flush();
+    if (changes.length > 0) applier.set(changes, since);
+  }
+
+  /** The first flush needs all objects there are, for only then is it known what is gone. */
+  function onSynced(kind: Kind): void {
+    unsynced.delete(kind);
+    if (unsynced.size > 0 || synced || closed) return;
+    ipam.restore({ rows: reservedRows(replica), pods: [...pods.values()], nodes: [...nodes.values()] });
+    for (const { node, systemId } of gatewayChassis(replica)) {
+      if (!nodes.has(node) && !chassisNodes.has(systemId)) listener.chassis?.(systemId, "gone");
+    }
+    synced = true;
+    flush();
+    applier.start();
+    listener.synced?.();
+    void applier.idle().then(() => {
+      settled = !closed;
+    });
+  }
+
+  function failed(error: unknown): void {
+    if (!closed) listener.failed?.(error);
+  }
+
+  function follow<T extends NodeRecord | NamespaceRecord | PodRecord>(
+    kind: Kind,
+    source: Observable<ReflectorEvent<T>>,
+    records: Map<string, T>,
+    onChange: (key: string, before: T | undefined, now: T | undefined) => void,
+  ): void {
+    const subscription = source.subscribe({
+      next(event) {
+        if (event.kind === "synced") {
+          onSynced(kind);
+          return;
+        }
+        const { key } = event;
+        const before = records.get(key);
+        const now = event.kind === "upsert" ? event.object : undefined;
+        if (now === undefined) records.delete(key);
+        else records.set(key, now);
+        apply({ kind, change: event.kind, key, ...(now === undefined ? {} : { object: now }) } as StateEvent);
+        onChange(key, before, now);
+      },
+      error: failed,
+      complete: () => failed(new Error(`The watch of ${kind}s ended`)),
+    });
+    subscriptions.push(subscription);
+  }
+
+  follow("node", sources.nodes, nodes, (key, before, now) => {
+    const [was, is] = [before?.chassis?.systemId, now?.chassis?.systemId];
+    if (was !== is) {
+      countChassis(is, 1);
+      countChassis(was, -1);
+    }
+    if (now !== undefined && before?.networkAnnotation !== now.networkAnnotation) announceIfNeeded("node", key);
+  });
+  follow("namespace", sources.namespaces, namespaces, () => {});
+  follow("pod", sources.pods, pods, (key, before, now) => {
+    // Somebody else's hand on the annotation.
+    if (now !== undefined && before !== undefined && before.networkAnnotation !== now.networkAnnotation) {
+      announceIfNeeded("pod", key);
+    }
+  });
+
+  const uids = { Pod: pods, Node: nodes, Namespace: namespaces } as const;
+
+  return {
+    get synced() {
+      return synced;
+    },
+    get settled() {
+      return settled;
+    },
+    graph,
+    applier,
+    podAnnouncement,
+    nodeAnnouncement,
+    uidOf: (kind, key) => (kind in uids ? uids[kind as keyof typeof uids].get(key)?.uid : undefined),
+    async idle() {
+      // What came in this turn of the event loop is flushed at its end.
+      while (scheduled !== undefined) await new Promise((resolve) => setImmediate(resolve));
+      await applier.idle();
+    },
+    async close() {
+      closed = true;
+      for (const subscription of subscriptions) subscription.unsubscribe();
+      clearImmediate(scheduled);
+      await applier.close();
+    },
+  };
+}

@@ -1,0 +1,32 @@
+/** What the laboratory, the command line and tests may take from the controller. */
+import { applyErrorCodes } from "./apply/apply-error.ts";
+import { configErrorCodes } from "./config-error.ts";
+import { networkConfigProblemCodes } from "./ipam/network-config.ts";
+import { objectProblemCodes } from "./state/object-problem.ts";
+
+/** Every code that the controller reports, in its log, its Events and its exit message, with what it means. */
+export const controllerErrorCodes = {
+  ...configErrorCodes,
+  ...networkConfigProblemCodes,
+  ...objectProblemCodes,
+  ...applyErrorCodes,
+} as const;
+export type ControllerErrorCode = keyof typeof controllerErrorCodes;
+
+export type { ApplyProblem } from "./apply/applier.ts";
+export { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+export { type ControllerConfig, environmentName, loadConfig, parseArguments } from "./config.ts";
+export { ConfigError, type ConfigErrorCode } from "./config-error.ts";
+export { createEngine, type Engine, type EngineListener, type EngineOptions, type EventSources } from "./engine.ts";
+export { createGraph, type Graph } from "./graph/graph.ts";
+export { createIpam, type Ipam } from "./ipam/ipam.ts";
+export { type NetworkConfig, type NetworkConfigProblem, parseNetworkConfig } from "./ipam/network-config.ts";
+export { type Controller, lockName, startController } from "./main.ts";
+export type { Readiness } from "./serve/server.ts";
+export { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
+export { type NodeRecord, projectNode } from "./state/node.ts";
+export type { ObjectProblem } from "./state/object-problem.ts";
+export { type PodRecord, projectPod } from "./state/pod.ts";
+export type { StateEvent } from "./state/state-event.ts";
+export type { Bundle, BundleChange, DesiredRow, Membership, Owner } from "./translate/desired.ts";
+export { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";

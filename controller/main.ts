@@ -1,0 +1,320 @@
+/**
+ * The controller's composition root: all its wiring is here.
+ *
+ *                    ┌──────────────── while this process holds the Lease (one term) ────────────────┐
+ *   Kubernetes watch │  reflectors ─▶ state ─▶ graph (ipam) ─▶ bundles ─▶ applier ── group commit ─┼─▶ NB
+ *   (nodes,          │                           │                          ▲ │   (asserts the lock) │
+ *    namespaces,     │                           │ what to announce         │ └─ committed ─┐        │
+ *    pods)           │                           ▼                          │               │        │
+ *   Kubernetes API ◀─┼─ announcer (annotations), reporter (Events) ◀──────── replica ◀──────┼────────┼── NB
+ *                    │                                                                      │        │
+ *                    │  southbound: chassis of nodes that are gone ─────────────────────────┼────────┼─▶ SB
+ *                    └──────────────────────────────────────────────────────────────────────┴────────┘
+ *   election (Lease) decides when a term begins and ends; standing by, it only keeps the replica warm.
+ *   status server: /healthz, /readyz, /metrics
+ */
+import {
+  createEventRecorder,
+  createKubeClient,
+  electLeader,
+  isKubeError,
+  KubeError,
+  loadKubeConfig,
+  namespaces,
+  nodes,
+  pods,
+  reflect,
+} from "@ovenbird/kube";
+import type { OvnSouthbound } from "@ovenbird/ovsdb-schemas";
+import { createClient, type Lock, OvsdbError, type Replica, type UntypedModel } from "ovsdb-client-ts";
+import { type Logger, pino } from "pino";
+import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
+import { ConfigError } from "./config-error.ts";
+import { createEngine, type Engine } from "./engine.ts";
+import packageJson from "./package.json" with { type: "json" };
+import { createMetrics } from "./serve/metrics.ts";
+import { type Readiness, startStatusServer } from "./serve/server.ts";
+import { projectNamespace } from "./state/namespace.ts";
+import { projectNode } from "./state/node.ts";
+import { projectPod } from "./state/pod.ts";
+import { type Announcer, createAnnouncer } from "./status/announcer.ts";
+import { createReporter } from "./status/reporter.ts";
+import { createSouthbound } from "./status/southbound.ts";
+import { parseOwner } from "./translate/owner.ts";
+
+/** The OVSDB lock that every northbound transaction asserts. */
+export const lockName = "ovenbird";
+
+/** What the process ends with. */
+export const exitCodes = { stopped: 0, failed: 1, misconfigured: 2 } as const;
+
+export interface Controller {
+  /** Where /healthz, /readyz and /metrics are. */
+  readonly url: string;
+  /** Rejects when the controller can't go on, resolves when it was closed. */
+  readonly ended: Promise<void>;
+  /** Finishes the transaction in flight, gives back the Lease and the lock, and disconnects. */
+  close(): Promise<void>;
+}
+
+interface Term {
+  readonly engine: Engine;
+  readonly announcer: Announcer;
+  readonly lock: Lock;
+}
+
+/** Starts the controller; it serves its status at once and waits for databases and API as long as it takes. */
+export async function startController(config: ControllerConfig, logger: Logger): Promise<Controller> {
+  const abort = new AbortController();
+  const { signal } = abort;
+  let endWith: (error?: unknown) => void = () => {};
+  const ended = new Promise<void>((resolve, reject) => {
+    endWith = (error) => (error === undefined ? resolve() : reject(error));
+  });
+  ended.catch(() => {
+    // Its reader is whoever awaits it; until somebody does it must not count as unhandled.
+  });
+
+  const kube = createKubeClient(
+    loadKubeConfig({
+      ...(config.kubeconfig === undefined ? {} : { path: config.kubeconfig }),
+      ...(config.context === undefined ? {} : { context: config.context }),
+    }),
+    { logger: logger.child({ part: "kube" }) },
+  );
+  const database = { tls: config.tls, logger: logger.child({ part: "ovsdb" }) };
+  const northbound = createClient<UntypedModel>({
+    ...database,
+    endpoints: config.northbound,
+    database: "OVN_Northbound",
+  });
+  const southbound = createClient<OvnSouthbound>({
+    ...database,
+    endpoints: config.southbound,
+    database: "OVN_Southbound",
+  });
+
+  let replica: Replica<UntypedModel> | undefined;
+  let term: Term | undefined;
+  let leading = false;
+
+  const metrics = createMetrics({
+    engine: () => term?.engine,
+    leading: () => leading,
+    northboundConnected: () => northbound.state === "connected",
+    southboundConnected: () => southbound.state === "connected",
+    pendingAnnouncements: () => term?.announcer.pending ?? 0,
+  });
+  const recorder = createEventRecorder(kube, { component: "ovenbird-controller", host: config.identity, logger });
+  const reporter = createReporter({
+    recorder,
+    lease: config.lease,
+    uidOf: (kind, key) => term?.engine.uidOf(kind, key),
+  });
+  const chassis = createSouthbound({
+    client: southbound,
+    onError: (systemId, error) => logger.warn({ systemId, error: describe(error) }, "chassis not removed yet"),
+    onRemoved: (systemId) => {
+      metrics.chassisRemoved();
+      logger.info({ systemId }, "chassis of a node that is gone removed");
+    },
+  });
+
+  function readiness(): Readiness {
+    const checks = {
+      northbound: northbound.state === "connected" && replica?.synced === true,
+      southbound: chassis.connected,
+      // Who stands by is ready to take over; who leads is ready once all that was there is committed.
+      ...(leading ? { settled: term?.engine.settled === true, lock: term?.lock.held === true } : {}),
+    };
+    return { ready: Object.values(checks).every(Boolean), leading, checks };
+  }
+
+  function reflected<T>(resource: typeof pods, project: (raw: unknown) => T) {
+    return reflect(kube, resource, {
+      project,
+      logger,
+      onProblem: (problem) =>
+        logger.warn(
+          { ...problem, error: describe(problem.error), resource: resource.plural },
+          "watch is in trouble and goes on",
+        ),
+    });
+  }
+
+  function beginTerm(current: Replica<UntypedModel>): Term {
+    logger.info({ identity: config.identity }, "leading");
+    // The Lease decides who leads. The lock only fences off a former leader that doesn't know yet, so it is taken.
+    const lock = northbound.lock(lockName, { steal: true });
+    const began = performance.now();
+    const announcer = createAnnouncer({
+      client: kube,
+      pod: (key) => engine.podAnnouncement(key),
+      node: (key) => engine.nodeAnnouncement(key),
+      onResult: (kind, result, durationMs) => metrics.announcement(kind, result, durationMs),
+      onError: (kind, key, error, retryInMs) =>
+        logger.warn({ kind, key, error: describe(error), retryInMs }, "annotation not written yet"),
+    });
+    const engine: Engine = createEngine({
+      network: config.network,
+      client: northbound,
+      replica: current,
+      lock,
+      sources: {
+        nodes: reflected(nodes, projectNode),
+        namespaces: reflected(namespaces, projectNamespace),
+        pods: reflected(pods, projectPod),
+      },
+      listener: {
+        event: metrics.event,
+        operation: metrics.operation,
+        transaction: metrics.transaction,
+        committed: (owner, latencyMs) => metrics.committed(parseOwner(owner)?.kind ?? "other", latencyMs),
+        drift(owner, drifts) {
+          for (const { table } of drifts) metrics.drift(table);
+          logger.warn({ owner, drifts }, "rows of ours were changed and are restored");
+          reporter.drift(owner, drifts);
+        },
+        problem(problem) {
+          metrics.problem(problem.code);
+          logger.warn(problem, "rows refused by the northbound database");
+          reporter.applyProblem(problem);
+        },
+        objectProblem(problem) {
+          metrics.problem(problem.code);
+          logger.warn(problem, "object has a problem");
+          reporter.objectProblem(problem);
+        },
+        retry: (error, owners) => logger.warn({ error: describe(error), owners }, "transaction is tried again"),
+        announce: (kind, key) => announcer[kind](key),
+        chassis: (systemId, state) => chassis[state](systemId),
+        synced: () => logger.info({ durationMs: Math.round(performance.now() - began) }, "all kinds synced"),
+        failed: endWith,
+      },
+    });
+    return { engine, announcer, lock };
+  }
+
+  async function endTerm({ engine, announcer, lock }: Term): Promise<void> {
+    await engine.close();
+    await announcer.close();
+    await lock.release().catch((error: unknown) => {
+      // Without a connection there is no lock to give back.
+      if (!(error instanceof OvsdbError)) throw error;
+      logger.debug({ error: describe(error) }, "lock not given back");
+    });
+    logger.info({ identity: config.identity }, "no longer leading");
+  }
+
+  /** Begins and ends terms one after the other, however fast the leadership changes. */
+  let changing: Promise<void> = Promise.resolve();
+  function follow(isLeading: boolean): Promise<void> {
+    leading = isLeading;
+    changing = changing.then(async () => {
+      if (term !== undefined && !leading) {
+        const ending = term;
+        term = undefined;
+        await endTerm(ending);
+      } else if (term === undefined && leading && replica !== undefined) term = beginTerm(replica);
+    });
+    changing.catch(endWith);
+    return changing;
+  }
+
+  const server = await startStatusServer({
+    bindAddress: config.bindAddress,
+    readiness,
+    registry: metrics.registry,
+  });
+  logger.info({ url: server.url }, "serving status");
+
+  async function run(): Promise<void> {
+    await northbound.ready({ signal });
+    replica = await northbound.replicate(replicaSpec(managedTables(northbound.schema)), { signal });
+    logger.info({ schema: northbound.schema.version }, "northbound database replicated");
+    await new Promise<void>((resolve, reject) => {
+      electLeader(kube, { ...config.lease, identity: config.identity, signal, logger }).subscribe({
+        next: ({ leading: isLeading, holder }) => {
+          if (isLeading === leading) return;
+          logger.info({ leading: isLeading, holder }, "leadership changed");
+          void follow(isLeading);
+        },
+        error: reject,
+        complete: resolve,
+      });
+    });
+  }
+
+  const running = run().catch((error: unknown) => {
+    if (!signal.aborted) endWith(error);
+  });
+
+  let closing: Promise<void> | undefined;
+  async function shutDown(): Promise<void> {
+    // First the writing ends, and only then others may lead.
+    await follow(false);
+    abort.abort();
+    await running;
+    await chassis.close();
+    await recorder.close();
+    await Promise.all([northbound.close(), southbound.close(), kube.close(), server.close()]);
+    endWith();
+  }
+
+  return {
+    url: server.url,
+    ended,
+    close() {
+      closing ??= shutDown();
+      return closing;
+    },
+  };
+}
+
+/** An error's message and code, and nothing else that it may carry. */
+function describe(error: unknown): { readonly code?: string; readonly message: string } {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
+  return { ...code, message: error.message };
+}
+
+async function main(): Promise<number> {
+  const parsed = parseArguments(process.argv.slice(2), packageJson.version);
+  if (parsed.kind === "answer") {
+    process.stdout.write(parsed.text);
+    return exitCodes.stopped;
+  }
+  const config = await loadConfig(parsed.flags, process.env);
+  const logger = pino({ level: config.logLevel, base: { identity: config.identity } });
+  const controller = await startController(config, logger);
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.once(name, () => {
+      logger.info({ signal: name }, "stopping");
+      controller.close().catch((error: unknown) => {
+        logger.error({ error: describe(error) }, "stopping failed");
+        process.exit(exitCodes.failed);
+      });
+    });
+  }
+  try {
+    await controller.ended;
+  } catch (error) {
+    logger.fatal({ error: describe(error) }, "controller failed");
+    await controller.close();
+    return exitCodes.failed;
+  }
+  logger.info("stopped");
+  return exitCodes.stopped;
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    const misconfigured = error instanceof ConfigError || isKubeError(error, "INVALID_CONFIG");
+    const code = error instanceof ConfigError || error instanceof KubeError ? `${error.code}: ` : "";
+    process.stderr.write(`ovenbird-controller: ${code}${describe(error).message}\n`);
+    process.exitCode = misconfigured ? exitCodes.misconfigured : exitCodes.failed;
+  }
+}
