@@ -5,6 +5,6 @@
 export function parseRetryAfter(value: unknown, now: number): number | undefined {
   const text = typeof value === "string" ? value.trim() : "";
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-  const date = text === "" ? Number.NaN : Date.parse(text);
+  const date = /[A-Za-z]{3}/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
