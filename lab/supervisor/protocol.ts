@@ -1,5 +1,4 @@
 import { connect, type Socket } from "node:net";
-import { createInterface } from "node:readline";
 import { z } from "zod";
 import type { DaemonStatus } from "./daemon.ts";
 
@@ -39,7 +38,14 @@ export async function* askSupervisor(
   signal?.addEventListener("abort", leave);
   try {
     socket.write(`${JSON.stringify(request)}\n`);
-    for await (const line of createInterface({ input: socket })) yield JSON.parse(line) as SupervisorEvent;
+    let rest = "";
+    for await (const chunk of socket.setEncoding("utf8")) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) yield JSON.parse(line) as SupervisorEvent;
+    }
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
   } finally {
     signal?.removeEventListener("abort", leave);
     socket.destroy();
