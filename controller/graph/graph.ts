@@ -15,7 +15,7 @@ import type { Bundle, BundleChange } from "../translate/desired.ts";
 import { nodeBundle, nodeNetworkOf } from "../translate/node.ts";
 import { nodeOwner } from "../translate/node-switch.ts";
 import type { NodeTopology } from "../translate/node-topology.ts";
-import { parseOwner } from "../translate/owner.ts";
+import { ownerText, parseOwner } from "../translate/owner.ts";
 import {
   PodBundle,
   type PodPlacement,
@@ -46,8 +46,8 @@ export interface Graph {
   apply(event: StateEvent): void;
   /**
    * What changed since the last flush, in an order in which it can be committed: first what goes (pods, then nodes), then
-   * what comes or changes (tenant, nodes, pods). The first flush has to see all nodes and pods there are: what was
-   * restored for others is given up then.
+   * what comes or changes (tenant, nodes, pods); so an address's former row goes before its next one comes. The first
+   * flush has to see all nodes and pods there are: what was restored for others is given up then, and their rows go.
    */
   flush(): readonly BundleChange[];
   /** What one owner (`kind/key`, a `#part` is ignored) shall have as of the last flush. */
@@ -256,7 +256,24 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
     return isSame ? before : new PodBundle(key, placement, outcome.value);
   }
 
-  function flushPods(): { readonly gone: BundleChange[]; readonly changed: BundleChange[] } {
+  /** Owners whose rows were there before the start and that shall have none. */
+  function goneBefore(restored: ReadonlySet<string>): BundleChange[] {
+    const pods: BundleChange[] = [];
+    const nodes: BundleChange[] = [];
+    for (const text of restored) {
+      const owner = parseOwner(text);
+      if (owner === undefined) continue;
+      const { kind, key } = owner;
+      if (kind === "Pod" && !ports.has(key)) pods.push({ owner: podOwner(key), bundle: undefined });
+      if (kind === "Node" && !placedNodes.has(key)) nodes.push({ owner: nodeOwner(key), bundle: undefined });
+    }
+    return [...pods, ...nodes];
+  }
+
+  function flushPods(restored: ReadonlySet<string>): {
+    readonly gone: BundleChange[];
+    readonly changed: BundleChange[];
+  } {
     const gone: BundleChange[] = [];
     const changed: BundleChange[] = [];
     const added: BundleChange[] = [];
@@ -270,7 +287,8 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
         gone.push(change);
       } else {
         ports.set(key, port);
-        (before === undefined ? added : changed).push(change);
+        const isNew = before === undefined && (restored.size === 0 || !restored.has(ownerText(change.owner)));
+        (isNew ? added : changed).push(change);
       }
     }
     // A new port may have an address that a changed one gave up, so it comes after it.
@@ -290,12 +308,14 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
       const vacated = wakeWaiting(releasePods());
       releaseNodes(vacated);
       const nodeChanges = flushNodes();
-      const podChanges = flushPods();
+      const restored = ipam.takeRestoredOwners();
+      const podChanges = flushPods(restored);
       const tenant = isFirstFlush ? [{ owner: tenantOwner, bundle: tenantBundle(network) }] : [];
       isFirstFlush = false;
       dirtyNodes.clear();
       dirtyPods.clear();
-      return [podChanges.gone, nodeChanges.gone, tenant, nodeChanges.changed, podChanges.changed].flat();
+      const before = goneBefore(restored);
+      return [before, podChanges.gone, nodeChanges.gone, tenant, nodeChanges.changed, podChanges.changed].flat();
     },
     bundleOf(text) {
       const owner = parseOwner(text);

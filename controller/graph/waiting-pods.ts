@@ -26,7 +26,14 @@ export function createWaitingPods(): WaitingPods {
     },
     next(node, freed) {
       const waiting = nodes.get(node);
-      return waiting === undefined ? [] : [...waiting.conflict, ...waiting.exhausted.values().take(freed)];
+      if (waiting === undefined) return [];
+      const pods = [...waiting.conflict];
+      let left = freed;
+      for (const pod of waiting.exhausted) {
+        if (left-- <= 0) break;
+        pods.push(pod);
+      }
+      return pods;
     },
   };
 }

@@ -14,6 +14,8 @@ export type Outcome<T> =
 export interface Ipam {
   /** Takes over what rows and annotations say was held; to be called before the first reservation. */
   restore(input: RestoreInput): void;
+  /** The owners (`kind/key`) of the rows that were restored; told once, then forgotten. */
+  takeRestoredOwners(): ReadonlySet<string>;
   /** The number of the node's block; the same one as long as the node or a pod on it holds it. */
   reserveNode(name: string): Outcome<number>;
   /** Gives the node's block back; false (and nothing done) while pods hold addresses in it. */
@@ -49,11 +51,14 @@ export function createIpam(network: NetworkConfig): Ipam {
   const blockNumbers = createNumberPool(0, network.maxNodes);
   const blocks = new Map<number, BlockPools>();
   const nodes = new Map<string, number>();
+  const nodeOfBlock = new Map<number, string>();
   const nodeProblems = new Map<string, Problem>();
   const pods = new Map<string, PodReservation>();
   /** Announced before a restart, but not granted: another pod holds it, or the node has another block now. */
   const denied = new Map<string, Claim>();
   const unusable = new Map<string, { readonly uid: string; readonly problem: Problem }>();
+
+  let restoredOwners = new Set<string>();
 
   function poolsOf(block: number): BlockPools {
     const known = blocks.get(block);
@@ -67,19 +72,24 @@ export function createIpam(network: NetworkConfig): Ipam {
   }
 
   function grantNode(name: string, block: number): boolean {
-    if (!blockNumbers.claim(block, name)) return false;
+    if (!blockNumbers.claim(block)) return false;
     nodes.set(name, block);
+    nodeOfBlock.set(block, name);
     return true;
   }
 
-  /** Who stands in the way of a claim, if anybody. */
-  function holderOf({ block, ipv4Offset, ipv6Offset }: PodReservation, key: string): string | undefined {
+  /** Who stands in the way of a claim, if anybody. Looks through all pods, but only where there is a conflict. */
+  function holderOf({ block, ipv4Offset, ipv6Offset }: PodReservation): string | undefined {
     const pools = poolsOf(block);
-    const holders = [
-      ipv4Offset === undefined ? undefined : pools.ipv4?.ownerOf(ipv4Offset),
-      ipv6Offset === undefined ? undefined : pools.ipv6?.ownerOf(ipv6Offset),
-    ];
-    return holders.find((holder) => holder !== undefined && holder !== key);
+    const isIpv4Taken = ipv4Offset !== undefined && (pools.ipv4?.isTaken(ipv4Offset) ?? false);
+    const isIpv6Taken = ipv6Offset !== undefined && (pools.ipv6?.isTaken(ipv6Offset) ?? false);
+    if (!isIpv4Taken && !isIpv6Taken) return undefined;
+    for (const [key, held] of pods) {
+      if (held.block !== block) continue;
+      if ((isIpv4Taken && held.ipv4Offset === ipv4Offset) || (isIpv6Taken && held.ipv6Offset === ipv6Offset))
+        return key;
+    }
+    return undefined;
   }
 
   function describe({ block, ipv4Offset, ipv6Offset }: PodReservation): string {
@@ -97,13 +107,13 @@ export function createIpam(network: NetworkConfig): Ipam {
   }
 
   function grantPod(key: string, claim: PodReservation): Problem | undefined {
-    const holder = holderOf(claim, key);
+    const holder = holderOf(claim);
     if (holder !== undefined) {
       return { code: "ADDRESS_CONFLICT", message: `${describe(claim)} belongs to pod ${holder}; recreate one of them` };
     }
     const pools = poolsOf(claim.block);
     const fits = (pool: NumberPool | undefined, offset: number | undefined) =>
-      offset === undefined || pool === undefined || pool.claim(offset, key);
+      offset === undefined || pool === undefined || pool.claim(offset);
     if (!fits(pools.ipv4, claim.ipv4Offset)) return outside(claim);
     if (!fits(pools.ipv6, claim.ipv6Offset)) {
       if (claim.ipv4Offset !== undefined) pools.ipv4?.release(claim.ipv4Offset);
@@ -135,7 +145,7 @@ export function createIpam(network: NetworkConfig): Ipam {
       const message = `node ${nodeName} has no free address in ${exhausted.join(" and ")}`;
       return { kind: "refused", problem: { code: "BLOCK_EXHAUSTED", message } };
     }
-    const value = { uid, block, ipv4Offset: pools.ipv4?.take(key), ipv6Offset: pools.ipv6?.take(key) };
+    const value = { uid, block, ipv4Offset: pools.ipv4?.take(), ipv6Offset: pools.ipv6?.take() };
     pods.set(key, value);
     return { kind: "reserved", value };
   }
@@ -160,9 +170,10 @@ export function createIpam(network: NetworkConfig): Ipam {
   return {
     restore(input) {
       const claims = readClaims(network, input);
+      restoredOwners = new Set(input.rows.map(({ owner }) => owner.split("#", 1)[0] ?? ""));
       for (const { name, block } of claims.nodes) {
         if (grantNode(name, block)) continue;
-        const message = `the announced block ${block} belongs to node ${blockNumbers.ownerOf(block)}`;
+        const message = `the announced block ${block} belongs to node ${nodeOfBlock.get(block)}`;
         nodeProblems.set(name, { code: "NODE_BLOCK_CONFLICT", message });
       }
       for (const { key, nodeName, reservation } of claims.pods as readonly PodClaim[]) {
@@ -174,19 +185,25 @@ export function createIpam(network: NetworkConfig): Ipam {
       }
       for (const [position, reservation] of claims.abandoned.entries()) {
         const placeholder = `abandoned ${position}`;
-        if (blockNumbers.ownerOf(reservation.block) === undefined) continue;
+        if (nodeOfBlock.get(reservation.block) === undefined) continue;
         if (grantPod(placeholder, reservation) === undefined) releasePod(placeholder);
       }
+    },
+    takeRestoredOwners() {
+      const owners = restoredOwners;
+      restoredOwners = new Set();
+      return owners;
     },
     reserveNode(name) {
       const known = nodes.get(name);
       if (known !== undefined) return { kind: "reserved", value: known };
-      const block = blockNumbers.take(name);
+      const block = blockNumbers.take();
       if (block === undefined) {
         const message = `all ${network.maxNodes} blocks of the cluster's networks are taken`;
         return { kind: "refused", problem: { code: "NODE_BLOCKS_EXHAUSTED", message } };
       }
       nodes.set(name, block);
+      nodeOfBlock.set(block, name);
       return { kind: "reserved", value: block };
     },
     releaseNode(name) {
@@ -195,12 +212,13 @@ export function createIpam(network: NetworkConfig): Ipam {
       if (block === undefined) return true;
       if (isInUse(block)) return false;
       nodes.delete(name);
+      nodeOfBlock.delete(block);
       blocks.delete(block);
       blockNumbers.release(block);
       return true;
     },
     blockOf: (name) => nodes.get(name),
-    nodeOf: (block) => blockNumbers.ownerOf(block),
+    nodeOf: (block) => nodeOfBlock.get(block),
     nodeProblem: (name) => nodeProblems.get(name),
     reservePod(key, uid, nodeName) {
       const block = nodes.get(nodeName);

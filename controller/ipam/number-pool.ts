@@ -1,14 +1,15 @@
 /**
- * Hands out integers of a range, each to one owner. Never-used numbers come first, lowest first; after them the one that
- * has been free the longest, so that what just became free rests as long as possible.
+ * Hands out integers of a range, each to one owner at a time. Never-used numbers come first, lowest first; after them the
+ * one that has been free the longest, so that what just became free rests as long as possible. Who has a number is
+ * for the caller to remember: a number costs a bit here.
  */
 export interface NumberPool {
   /** A free number, undefined when there is none. */
-  take(owner: string): number | undefined;
-  /** Takes exactly this one; false when it is out of the range or has another owner. */
-  claim(number: number, owner: string): boolean;
+  take(): number | undefined;
+  /** Takes exactly this one; false when it is out of the range or taken. */
+  claim(number: number): boolean;
   release(number: number): void;
-  ownerOf(number: number): string | undefined;
+  isTaken(number: number): boolean;
   readonly used: number;
   readonly free: number;
 }
@@ -48,16 +49,38 @@ function createQueue() {
   };
 }
 
+/** A set of small non-negative integers, one bit each. */
+function createBitSet() {
+  let words = new Uint32Array(0);
+  const has = (number: number): boolean => (((words[number >>> 5] ?? 0) >>> (number & 31)) & 1) === 1;
+  return {
+    has,
+    add(number: number) {
+      const position = number >>> 5;
+      if (position >= words.length) {
+        const grown = new Uint32Array(Math.max(position + 1, words.length * 2));
+        grown.set(words);
+        words = grown;
+      }
+      words[position] = (words[position] ?? 0) | (1 << (number & 31));
+    },
+    delete(number: number) {
+      if (has(number)) words[number >>> 5] = (words[number >>> 5] ?? 0) & ~(1 << (number & 31));
+    },
+  };
+}
+
 /**
  * @param first the lowest number of the range
  * @param end one more than the highest; at most 65,536
  */
 export function createNumberPool(first: number, end: number): NumberPool {
-  const owners = new Map<number, string>();
+  const taken = createBitSet();
   const freed = createQueue();
-  /** Numbers at or above `fresh` that have been used all the same, by a claim. */
+  /** Numbers above `fresh` that have been used all the same, by a claim. */
   const claimedAhead = new Set<number>();
   let fresh = first;
+  let used = 0;
 
   function nextFresh(): number | undefined {
     while (fresh < end) {
@@ -68,30 +91,34 @@ export function createNumberPool(first: number, end: number): NumberPool {
   }
 
   return {
-    take(owner) {
+    take() {
       const number = nextFresh() ?? freed.shift();
-      if (number !== undefined) owners.set(number, owner);
+      if (number === undefined) return undefined;
+      taken.add(number);
+      used++;
       return number;
     },
-    claim(number, owner) {
-      if (!(Number.isInteger(number) && number >= first && number < end)) return false;
-      const holder = owners.get(number);
-      if (holder !== undefined) return holder === owner;
+    claim(number) {
+      if (!(Number.isInteger(number) && number >= first && number < end) || taken.has(number)) return false;
       if (number < fresh || claimedAhead.has(number)) freed.remove(number);
       else if (number === fresh) fresh++;
       else claimedAhead.add(number);
-      owners.set(number, owner);
+      taken.add(number);
+      used++;
       return true;
     },
     release(number) {
-      if (owners.delete(number)) freed.push(number);
+      if (!taken.has(number)) return;
+      taken.delete(number);
+      used--;
+      freed.push(number);
     },
-    ownerOf: (number) => owners.get(number),
+    isTaken: (number) => taken.has(number),
     get used() {
-      return owners.size;
+      return used;
     },
     get free() {
-      return Math.max(0, end - first) - owners.size;
+      return Math.max(0, end - first) - used;
     },
   };
 }
