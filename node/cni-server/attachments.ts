@@ -36,12 +36,9 @@ export interface Attachments {
   remove(call: Pick<DelCall, "containerId" | "ifname">, signal: AbortSignal): Promise<void>;
   /** @throws {CniFailure} 140 with what differs */
   check(call: CheckCall): void;
-  /** Removes what is not in the list of valid attachments. @param isBusy attachments that a call works on just now */
-  collect(call: GcCall, isBusy: (key: string) => boolean, signal: AbortSignal): Promise<void>;
+  /** Removes what is not in the list of valid attachments. @param isBusy devices that a call works on just now */
+  collect(call: GcCall, isBusy: (hostDevice: string) => boolean, signal: AbortSignal): Promise<void>;
 }
-
-export const attachmentKey = (id: { readonly containerId: string; readonly ifname: string }): string =>
-  `${id.containerId}/${id.ifname}`;
 
 export function createAttachments(options: AttachmentsOptions): Attachments {
   const { binding, pods, links, logger } = options;
@@ -82,7 +79,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
       attached = true;
       attaching.catch(() => undefined);
       // The request is on its way; the kernel's part is done while the database works.
-      links.configure(target, network);
+      links.configure(target, { ...network, alias: key });
       const hostMac = links.host(target.hostDevice)?.mac;
       const older = await attaching;
       const attachedAt = performance.now();
@@ -269,29 +266,26 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     if (missing.length > 0) throw differs(`${ifname} lacks ${missing.map(({ address }) => address).join(", ")}`);
   }
 
-  async function collect(call: GcCall, isBusy: (key: string) => boolean, signal: AbortSignal): Promise<void> {
-    const valid = new Set(call.validAttachments.map(attachmentKey));
-    const validDevices = new Set(call.validAttachments.map((id) => hostDeviceName(id.containerId, id.ifname)));
-    const stale = binding.list().filter((port) => !valid.has(attachmentKey(port)) && !isBusy(attachmentKey(port)));
+  async function collect(call: GcCall, isBusy: (hostDevice: string) => boolean, signal: AbortSignal): Promise<void> {
+    const valid = new Set(call.validAttachments.map((id) => hostDeviceName(id.containerId, id.ifname)));
+    const ports = binding.list().map((port) => port.hostDevice);
+    const stale = [...new Set([...ports, ...links.hostDevices()])].filter(
+      (device) => !valid.has(device) && !isBusy(device),
+    );
     const failures: string[] = [];
-    const devices = new Set(stale.map((port) => port.hostDevice));
     try {
-      await binding.detach([...devices], {
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeouts.transactionMs)]),
-      });
+      await binding.detach(stale, { signal: AbortSignal.any([signal, AbortSignal.timeout(timeouts.transactionMs)]) });
     } catch (error) {
       failures.push(failureOf(error, "removing ports").message);
     }
-    for (const device of devices) {
-      if (validDevices.has(device)) continue;
+    for (const device of stale) {
       try {
         await links.remove(device);
       } catch (error) {
         failures.push(failureOf(error, `removing ${device}`).message);
       }
     }
-    if (stale.length > 0)
-      logger.info({ pods: stale.map(({ pod }) => pod) }, "ports without a valid attachment removed");
+    if (stale.length > 0) logger.info({ devices: stale }, "interfaces without a valid attachment removed");
     if (failures.length > 0) {
       throw new CniFailure(
         cniErrorCodes.inputOutput,

@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { fork, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { statSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
@@ -481,11 +482,13 @@ describe("a CHECK", () => {
 describe("a GC", () => {
   it("removes what has no valid attachment, and nothing without a list", async () => {
     const [kept, stale] = [await ready(makePod()), await ready(makePod())];
+    const orphan = makePod();
+    links.create({ hostDevice: hostDeviceName(orphan.containerId, "eth0"), netns: orphan.netns.path, ifname: "eth0" });
     for (const pod of [kept, stale]) resultOf(await send("ADD", pod));
     expect(errorOf(await send("GC", kept)).code).toBe(7);
     const valid = [{ containerID: kept.containerId, ifname: "eth0" }];
     expect(resultOf(await send("GC", kept, { config: { "cni.dev/valid-attachments": valid } }))).toBeUndefined();
-    expect(traces(stale)).toEqual([]);
+    for (const pod of [stale, orphan]) expect(traces(pod)).toEqual([]);
     expect(traces(kept)).toHaveLength(5);
     resultOf(await send("DEL", kept));
   });
@@ -526,6 +529,64 @@ describe("after a restart", () => {
     expect(node.vsctl("list-ports", "br-int")).toContain("foreign0");
     expect(await removeLeftovers({ binding, links, pods, logger: silent })).toEqual([]);
     resultOf(await send("DEL", running));
+  });
+});
+
+describe("an agent that is killed in the middle of an ADD", () => {
+  /** Runs until the ADD waits for flows that never come, and is killed there. */
+  async function killInAdd(pod: TestPod): Promise<void> {
+    const socket = join(node.folder, "killed.sock");
+    const child = fork(join(import.meta.dirname, "testing", "small-agent.ts"), {
+      execArgv: [],
+      stdio: "inherit",
+    });
+    child.send({
+      socketPath: socket,
+      endpoint: `unix:${join(node.folder, "ovs-db.sock")}`,
+      namespace: node.namespace.path,
+      pod: { key: `default/${pod.name}`, uid: pod.uid, network: networkOf(pod), namespace: "default", name: pod.name },
+    });
+    await once(child, "message");
+    const device = hostDeviceName(pod.containerId, "eth0");
+    const bound = new Promise<void>((resolve) => {
+      const stop = node.replica.subscribe(() => {
+        if (binding.find(device)?.plugged !== true) return;
+        stop();
+        resolve();
+      });
+    });
+    const adding = post(JSON.stringify(requestOf("ADD", pod, {})), undefined, socket).catch(() => undefined);
+    await bound;
+    const killed = once(child, "exit");
+    child.kill("SIGKILL");
+    await Promise.all([killed, adding]);
+    expect(traces(pod)).toHaveLength(5);
+  }
+
+  it("leaves nothing after the DEL that the runtime sends for a failed ADD", async () => {
+    const pod = makePod();
+    await killInAdd(pod);
+    resultOf(await send("DEL", pod));
+    expect(traces(pod)).toEqual([]);
+  });
+
+  it("leaves nothing after the next start when the pod is gone", async () => {
+    const pod = makePod();
+    await killInAdd(pod);
+    await removeLeftovers({ binding, links, pods, logger: silent });
+    expect(traces(pod)).toEqual([]);
+  });
+
+  it("is not in the way of the pod's next sandbox", async () => {
+    const pod = makePod();
+    await killInAdd(pod);
+    await ready(pod);
+    const again = { ...pod, containerId: `${pod.containerId}x`, netns: node.addPodNamespace() };
+    resultOf(await send("ADD", again));
+    expect(traces(pod)).toEqual([]);
+    resultOf(await send("DEL", again));
+    resultOf(await send("DEL", pod));
+    expect(traces(again)).toEqual([]);
   });
 });
 

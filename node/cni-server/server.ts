@@ -5,10 +5,10 @@ import { dirname } from "node:path";
 import { performance } from "node:perf_hooks";
 import { type CniResponse, cniPath, supportedVersions } from "@ovenbird/cni";
 import type { PortBinding } from "../binding/index.ts";
-import type { PodLinks } from "../links/index.ts";
+import { hostDeviceName, type PodLinks } from "../links/index.ts";
 import type { Logger } from "../logger.ts";
 import type { PodSource } from "../pods/index.ts";
-import { attachmentKey, type CniTimeouts, createAttachments } from "./attachments.ts";
+import { type CniTimeouts, createAttachments } from "./attachments.ts";
 import { answerVersionOf, type CniCall, parseCall } from "./call.ts";
 import { CniFailure, cniErrorCodes, failureOf, interrupted } from "./errors.ts";
 import { createTurns } from "./turns.ts";
@@ -108,16 +108,21 @@ export function createCniServer(options: CniServerOptions): CniServer {
         if (readiness.kind === "unavailable") {
           throw new CniFailure(cniErrorCodes.tryAgainLater, `the node agent is not ready: ${readiness.reason}`);
         }
-        return inTurn(attachmentKey(call), true, (turn) => attachments.add(call, AbortSignal.any([signal, turn])));
+        return inTurn(hostDeviceName(call.containerId, call.ifname), true, (turn) =>
+          attachments.add(call, AbortSignal.any([signal, turn])),
+        );
       }
       case "DEL":
         // An ADD under way would put back what is removed here.
-        turns.interrupt(attachmentKey(call), interrupted("a DEL for the same container came"));
+        turns.interrupt(
+          hostDeviceName(call.containerId, call.ifname),
+          interrupted("a DEL for the same container came"),
+        );
         // Not bound to the caller: a removal is carried through once it has begun.
-        await inTurn(attachmentKey(call), false, (turn) => attachments.remove(call, turn));
+        await inTurn(hostDeviceName(call.containerId, call.ifname), false, (turn) => attachments.remove(call, turn));
         return undefined;
       case "CHECK":
-        await inTurn(attachmentKey(call), false, async () => attachments.check(call));
+        await inTurn(hostDeviceName(call.containerId, call.ifname), false, async () => attachments.check(call));
         return undefined;
       case "GC":
         await attachments.collect(call, turns.busy, signal);

@@ -12,6 +12,7 @@ import {
   listAddresses,
   listGuardedDevices,
   listLinks,
+  type NetfilterSocket,
   NetlinkError,
   openNetfilterSocket,
   openRouteSocket,
@@ -43,6 +44,8 @@ export interface PodInterface {
 }
 
 export interface PodInterfaceSettings {
+  /** Whose it is, for people who look at the host's links; the kernel takes 255 characters. */
+  readonly alias: string;
   readonly mac: string;
   readonly mtuBytes: number;
   /** With prefix lengths. */
@@ -121,8 +124,8 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
       }
     },
 
-    configure({ hostDevice, netns, ifname }, { mac, mtuBytes, addresses, gateways }) {
-      setLink(host, hostDevice, { mtuBytes, up: true });
+    configure({ hostDevice, netns, ifname }, { alias, mac, mtuBytes, addresses, gateways }) {
+      setLink(host, hostDevice, { mtuBytes, alias: alias.slice(0, 255), up: true });
       using pod = openRouteSocket(netns);
       if (addresses.some((address) => address.includes(":"))) {
         setSysctl(`ipv6/conf/${ifname}/disable_ipv6`, 0, netns);
@@ -181,8 +184,7 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
       ),
 
     sweepGuards() {
-      if (options.datapath() !== "netdev") return;
-      for (const device of listGuardedDevices(filter)) {
+      for (const device of guarded(filter)) {
         if (hostDevicePattern.test(device) && getLink(host, device) === undefined) unguardDevice(filter, device);
       }
     },
@@ -200,5 +202,15 @@ function setIpv6Sysctl(device: string, name: string, value: number, namespace: s
     setSysctl(`ipv6/conf/${device}/${name}`, value, namespace);
   } catch (error) {
     if (!(error instanceof NetlinkError && error.code === "ENOENT")) throw error;
+  }
+}
+
+/** A kernel without nf_tables has no guards. */
+function guarded(filter: NetfilterSocket): readonly string[] {
+  try {
+    return listGuardedDevices(filter);
+  } catch (error) {
+    if (error instanceof NetlinkError) return [];
+    throw error;
   }
 }
