@@ -1,0 +1,364 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { ReflectorEvent } from "@ovenbird/kube";
+import { createClient, type UntypedModel } from "ovsdb-client-ts";
+import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
+import { Subject } from "rxjs";
+import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { createEngine, type Engine } from "./engine.ts";
+import { parseNetworkConfig } from "./ipam/network-config.ts";
+import { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
+import { type NodeRecord, projectNode } from "./state/node.ts";
+import { type PodRecord, projectPod } from "./state/pod.ts";
+
+export interface BenchOptions {
+  /** Pairs to measure; default 1k/10, 10k/100 and 50k/100. */
+  readonly scenarios?: readonly { readonly pods: number; readonly nodes: number }[];
+  /** Path of the northbound schema. */
+  readonly schemaFile?: string;
+  readonly onProgress?: (text: string) => void;
+}
+
+export interface ScenarioFigures {
+  readonly pods: number;
+  readonly nodes: number;
+  /** From watch events, as fast as they can be taken, to the last commit. */
+  readonly throughput: {
+    readonly podsPerSecond: number;
+    readonly cpuMsPerPod: number;
+    readonly transactions: number;
+    readonly operations: number;
+  };
+  /** Of pods that come one after another on top of that, each when the one before is committed. */
+  readonly single: { readonly p50Ms: number; readonly p99Ms: number };
+  /** The same rows as prebuilt JSON in batches of 100 on a bare socket with the same monitor. */
+  readonly rawPodsPerSecond: number;
+  readonly ratioToRaw: number;
+  readonly heapBytesPerPod: number;
+  /** A new engine on what is there already. */
+  readonly restart: { readonly readyMs: number; readonly operations: number };
+}
+
+export interface BenchFigures {
+  readonly scenarios: readonly ScenarioFigures[];
+}
+
+/** Nodes are /22, so that 50k pods fit 100 nodes. */
+const networkInput = { clusterCidr: "10.0.0.0/9,fd00:10:244::/48", nodePrefix: "22,64" };
+const podsPerTurn = 100;
+const rawBatch = 100;
+
+interface Cluster {
+  readonly nodes: Subject<ReflectorEvent<NodeRecord>>;
+  readonly namespaces: Subject<ReflectorEvent<NamespaceRecord>>;
+  readonly pods: Subject<ReflectorEvent<PodRecord>>;
+  /** What a reflector would hold. */
+  readonly records: Map<string, PodRecord>;
+}
+
+function createCluster(): Cluster {
+  return { nodes: new Subject(), namespaces: new Subject(), pods: new Subject(), records: new Map() };
+}
+
+function rawNode(index: number): unknown {
+  const chassis = {
+    systemId: `chassis-${index}`,
+    gateway: {
+      mac: `0a:58:00:00:${(index >> 8).toString(16).padStart(2, "0")}:${(index & 255).toString(16).padStart(2, "0")}`,
+      addresses: [`172.16.${index >> 8}.${index & 255}/16`],
+      nextHops: ["172.16.255.254"],
+      physicalNetwork: "physnet",
+    },
+  };
+  return {
+    metadata: {
+      name: `node-${index}`,
+      uid: `node-uid-${index}`,
+      annotations: { "ovenbird.io/chassis": JSON.stringify(chassis) },
+    },
+    status: { addresses: [{ type: "InternalIP", address: `172.16.${index >> 8}.${index & 255}` }] },
+  };
+}
+
+function rawPod(index: number, nodes: number): unknown {
+  const uid = `${index.toString(16).padStart(8, "0")}-1111-4222-8333-444444444444`;
+  return {
+    metadata: {
+      namespace: "bench",
+      name: `deployment-5d4f8c7b9-${index.toString(36).padStart(5, "0")}`,
+      uid,
+      labels: { app: `app-${index % 100}`, "pod-template-hash": "5d4f8c7b9" },
+      annotations: {},
+    },
+    spec: { nodeName: `node-${index % nodes}` },
+    status: { phase: "Pending" },
+  };
+}
+
+function upsert<T extends { readonly key: string }>(object: T): ReflectorEvent<T> {
+  return { kind: "upsert", key: object.key, object };
+}
+
+interface Running {
+  readonly engine: Engine;
+  readonly cluster: Cluster;
+  readonly counters: { operations: number; transactions: number };
+  readonly committed: { onPod: ((owner: string) => void) | undefined };
+  stop(): Promise<void>;
+}
+
+async function startEngine(server: OvsdbServer): Promise<Running> {
+  const parsed = parseNetworkConfig(networkInput);
+  if (parsed.kind !== "valid") throw new Error("The bench's own network is invalid");
+  const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
+  await client.ready();
+  const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
+  const lock = client.lock("ovenbird", { steal: true });
+  const cluster = createCluster();
+  const counters = { operations: 0, transactions: 0 };
+  const committed: Running["committed"] = { onPod: undefined };
+  const engine = createEngine({
+    network: parsed.network,
+    client,
+    replica,
+    lock,
+    sources: cluster,
+    listener: {
+      operation: () => {
+        counters.operations += 1;
+      },
+      transaction: () => {
+        counters.transactions += 1;
+      },
+      committed: (owner) => committed.onPod?.(owner),
+    },
+  });
+  return {
+    engine,
+    cluster,
+    counters,
+    committed,
+    async stop() {
+      await engine.close();
+      await client.close();
+    },
+  };
+}
+
+function sync(cluster: Cluster, nodes: number): void {
+  for (let index = 0; index < nodes; index++) cluster.nodes.next(upsert(projectNode(rawNode(index))));
+  cluster.nodes.next({ kind: "synced" });
+  cluster.namespaces.next(upsert(projectNamespace({ metadata: { name: "bench", uid: "bench" } })));
+  cluster.namespaces.next({ kind: "synced" });
+  cluster.pods.next({ kind: "synced" });
+}
+
+function emitPod({ pods, records }: Cluster, index: number, nodes: number): void {
+  const record = projectPod(rawPod(index, nodes));
+  records.set(record.key, record);
+  pods.next(upsert(record));
+}
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  const gc: () => void = runInNewContext("gc");
+  gc();
+  gc();
+}
+
+function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** One message to a bare socket, and the wait for the reply with its id. */
+async function exchange(socket: Socket, id: number, message: string): Promise<void> {
+  let tail = "";
+  const reply = `"id":${id},`;
+  const replyAtEnd = `"id":${id}}`;
+  const answered = new Promise<void>((resolve, reject) => {
+    const onData = (chunk: Buffer): void => {
+      const text = tail + chunk.toString("latin1");
+      if (text.includes('"error":{') || text.includes('"error":"')) reject(new Error(text.slice(0, 500)));
+      tail = text.slice(-40);
+      if (!text.includes(reply) && !text.includes(replyAtEnd)) return;
+      socket.off("data", onData);
+      resolve();
+    };
+    socket.on("data", onData);
+  });
+  socket.write(message);
+  await answered;
+}
+
+/** What the server can take at most: the pods' rows as prebuilt JSON, one batch after the other. */
+async function rawLimit(rows: readonly RawPod[], schemaFile: string): Promise<number> {
+  const server = await startOvsdbServer({ schemaFile });
+  const socket = connect(server.endpoint.replace(/^unix:/, ""));
+  try {
+    await once(socket, "connect");
+    let id = 0;
+    const send = (method: string, params: readonly unknown[]): Promise<void> => {
+      id += 1;
+      return exchange(socket, id, JSON.stringify({ id, method, params }));
+    };
+    const columns = (...names: readonly string[]): unknown => [{ columns: names }];
+    await send("monitor_cond", [
+      "OVN_Northbound",
+      "bench",
+      {
+        Logical_Switch: columns("name", "ports", "external_ids"),
+        Logical_Switch_Port: columns("name", "type", "options", "addresses", "port_security", "external_ids"),
+      },
+    ]);
+    const switches = new Set(rows.map(({ parent }) => parent));
+    await send("transact", [
+      "OVN_Northbound",
+      ...[...switches].map((uuid) => ({ op: "insert", table: "Logical_Switch", uuid, row: { name: uuid } })),
+    ]);
+    const messages: { readonly id: number; readonly text: string }[] = [];
+    for (let start = 0; start < rows.length; start += rawBatch) {
+      const batch = rows.slice(start, start + rawBatch);
+      const ports = Map.groupBy(batch, ({ parent }) => parent);
+      id += 1;
+      const operations = [
+        ...batch.map(({ uuid, row }) => ({ op: "insert", table: "Logical_Switch_Port", uuid, row })),
+        ...[...ports].map(([parent, members]) => ({
+          op: "mutate",
+          table: "Logical_Switch",
+          where: [["_uuid", "==", ["uuid", parent]]],
+          mutations: [["ports", "insert", ["set", members.map(({ uuid }) => ["uuid", uuid])]]],
+        })),
+      ];
+      messages.push({
+        id,
+        text: JSON.stringify({ id, method: "transact", params: ["OVN_Northbound", ...operations] }),
+      });
+    }
+    const began = performance.now();
+    for (const message of messages) await exchange(socket, message.id, message.text);
+    return (rows.length / (performance.now() - began)) * 1000;
+  } finally {
+    socket.destroy();
+    await server.stop();
+  }
+}
+
+interface RawPod {
+  readonly uuid: string;
+  readonly parent: string;
+  readonly row: unknown;
+}
+
+function rawPods({ graph }: Engine, keys: Iterable<string>): RawPod[] {
+  const pods: RawPod[] = [];
+  for (const key of keys) {
+    const bundle = graph.bundleOf(`Pod/${key}`);
+    const [row] = bundle?.rows ?? [];
+    const [membership] = bundle?.memberships ?? [];
+    if (row === undefined || membership === undefined) throw new Error(`Pod ${key} has no port`);
+    const { name, addresses, port_security, options } = row.columns;
+    pods.push({
+      uuid: row.uuid,
+      parent: membership.row,
+      row: {
+        name,
+        addresses: ["set", addresses],
+        port_security: ["set", port_security],
+        options: ["map", Object.entries(options as Readonly<Record<string, string>>)],
+        external_ids: ["map", [["ovenbird.io/owner", row.owner]]],
+      },
+    });
+  }
+  return pods;
+}
+
+async function measure(pods: number, nodes: number, schemaFile: string): Promise<ScenarioFigures> {
+  const server = await startOvsdbServer({ schemaFile });
+  try {
+    const first = await startEngine(server);
+    sync(first.cluster, nodes);
+    await first.engine.idle();
+    collectGarbage();
+    const heapBefore = process.memoryUsage().heapUsed;
+    const cpuBefore = process.cpuUsage();
+    const before = { ...first.counters };
+    const began = performance.now();
+    for (let index = 0; index < pods; index++) {
+      emitPod(first.cluster, index, nodes);
+      if (index % podsPerTurn === podsPerTurn - 1) await nextTurn();
+    }
+    await first.engine.idle();
+    const tookMs = performance.now() - began;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const throughput = {
+      podsPerSecond: (pods / tookMs) * 1000,
+      cpuMsPerPod: (user + system) / 1000 / pods,
+      transactions: first.counters.transactions - before.transactions,
+      operations: first.counters.operations - before.operations,
+    };
+    collectGarbage();
+    const heapBytesPerPod = (process.memoryUsage().heapUsed - heapBefore) / pods;
+
+    const latencies: number[] = [];
+    const singles = 200;
+    for (let index = pods; index < pods + singles; index++) {
+      const done = new Promise<void>((resolve) => {
+        first.committed.onPod = () => resolve();
+      });
+      const start = performance.now();
+      emitPod(first.cluster, index, nodes);
+      await done;
+      latencies.push(performance.now() - start);
+    }
+    latencies.sort((a, b) => a - b);
+    const rows = rawPods(first.engine, first.cluster.records.keys());
+    await first.stop();
+
+    const startedAt = performance.now();
+    const second = await startEngine(server);
+    for (const record of first.cluster.records.values()) second.cluster.pods.next(upsert(record));
+    sync(second.cluster, nodes);
+    await second.engine.idle();
+    const restart = { readyMs: performance.now() - startedAt, operations: second.counters.operations };
+    await second.stop();
+
+    const rawPodsPerSecond = await rawLimit(rows, schemaFile);
+    return {
+      pods,
+      nodes,
+      throughput,
+      single: { p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) },
+      rawPodsPerSecond,
+      ratioToRaw: throughput.podsPerSecond / rawPodsPerSecond,
+      heapBytesPerPod,
+      restart,
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+/**
+ * Measures the controller from watch event to northbound commit, with a synthetic watch and a real standalone server,
+ * its restart on what it wrote, and its heap; and the server's own limit on the same rows in the same run.
+ */
+export async function benchController(options: BenchOptions = {}): Promise<BenchFigures> {
+  const {
+    scenarios = [
+      { pods: 1_000, nodes: 10 },
+      { pods: 10_000, nodes: 100 },
+      { pods: 50_000, nodes: 100 },
+    ],
+    schemaFile = "/usr/share/ovn/ovn-nb.ovsschema",
+    onProgress = () => {},
+  } = options;
+  const figures: ScenarioFigures[] = [];
+  for (const { pods, nodes } of scenarios) {
+    onProgress(`controller: ${pods} pods on ${nodes} nodes`);
+    figures.push(await measure(pods, nodes, schemaFile));
+  }
+  return { scenarios: figures };
+}
