@@ -18,15 +18,12 @@ export interface ColumnCodec {
   decodeItems(wire: unknown): unknown[];
   /** @throws OvsdbError INVALID_ARGUMENT */
   encode(value: unknown): WireValue;
-  encodeKey(value: unknown): WireValue;
+  /** Members of a set, or keys of a map, as a wire set. @throws OvsdbError INVALID_ARGUMENT */
+  encodeKeys(value: unknown): WireValue;
 }
 
-export const emptySet: ReadonlySet<never> = Object.freeze(
-  new CompactSet<never>(Object.freeze([]) as never[] as never[]),
-);
-export const emptyMap: ReadonlyMap<never, never> = Object.freeze(
-  new CompactMap<never, never>(Object.freeze([]) as never[] as never[]),
-);
+export const emptySet: ReadonlySet<never> = Object.freeze(new CompactSet<never>());
+export const emptyMap: ReadonlyMap<never, never> = Object.freeze(new CompactMap<never, never>());
 
 const zeroUuid = "00000000-0000-0000-0000-000000000000";
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -123,20 +120,40 @@ function isTagged(wire: unknown, tag: "set" | "map"): wire is [string, unknown[]
   return Array.isArray(wire) && wire[0] === tag && Array.isArray(wire[1]);
 }
 
-function itemsOf(value: unknown): Iterable<unknown> {
-  if (value === undefined) return [];
-  if (typeof value === "object" && value !== null && Symbol.iterator in value) return value as Iterable<unknown>;
-  return [value];
+/** Encodes each item of an iterable, or a bare value as one item. */
+function encodeEach(value: unknown, encode: (item: unknown) => WireValue): WireValue[] {
+  const wire: WireValue[] = [];
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) wire.push(encode(value[index]));
+  } else if (typeof value === "object" && value !== null && Symbol.iterator in value) {
+    for (const item of value as Iterable<unknown>) wire.push(encode(item));
+  } else if (value !== undefined) wire.push(encode(value));
+  return wire;
 }
 
-/** Entries of a Map, of an iterable of pairs, or of a plain object. */
-export function entriesOf(value: unknown): Iterable<readonly [unknown, unknown]> {
-  if (value === undefined) return [];
+/** Encodes the entries of a Map, of an iterable of pairs, or of a plain object. */
+function encodeEntries(
+  value: unknown,
+  encodeKey: (key: unknown) => WireValue,
+  encodeValue: (value: unknown) => WireValue,
+): WireValue[] {
+  const wire: WireValue[] = [];
+  if (value === undefined) return wire;
   if (typeof value !== "object" || value === null) {
     throw new OvsdbError("INVALID_ARGUMENT", "A map column takes a Map or an object");
   }
-  if (Symbol.iterator in value) return value as Iterable<readonly [unknown, unknown]>;
-  return Object.entries(value).filter(([, item]) => item !== undefined);
+  if (Symbol.iterator in value) {
+    for (const [key, item] of value as Iterable<readonly [unknown, unknown]>) {
+      wire.push([encodeKey(key), encodeValue(item)]);
+    }
+    return wire;
+  }
+  const entries = value as Readonly<Record<string, unknown>>;
+  for (const key of Object.keys(entries)) {
+    const item = entries[key];
+    if (item !== undefined) wire.push([encodeKey(key), encodeValue(item)]);
+  }
+  return wire;
 }
 
 /** Compiles the codec of one column. Repeated strings come out as one object. */
@@ -145,9 +162,12 @@ export function compileColumn(name: string, schema: ColumnSchema): ColumnCodec {
   const key = atomCodec(name, schema.key, intern);
   const oneByOne = {
     decodeItems(wire: unknown): unknown[] {
-      return isTagged(wire, "set") ? wire[1].map(key.decode) : [key.decode(wire)];
+      if (!isTagged(wire, "set")) return [key.decode(wire)];
+      const items: unknown[] = [];
+      for (const item of wire[1]) items.push(key.decode(item));
+      return items;
     },
-    encodeKey: key.encode,
+    encodeKeys: (value: unknown): WireValue => ["set", encodeEach(value, key.encode)],
   };
   if (schema.value !== undefined) return mapCodec(name, schema, schema.value, intern);
   if (schema.max > 1) {
@@ -159,12 +179,13 @@ export function compileColumn(name: string, schema: ColumnSchema): ColumnCodec {
       defaultValue: schema.min === 0 ? emptySet : new CompactSet([key.zero]),
       ...oneByOne,
       decode(wire) {
+        if (!isTagged(wire, "set")) return new CompactSet([key.decode(wire)]);
         const items = decodeItems(wire);
         return items.length === 0 ? emptySet : new CompactSet(items);
       },
       encode(value) {
-        const items = Array.from(itemsOf(value), key.encode);
-        return items.length === 1 ? (items[0] as WireValue) : ["set", items];
+        const items = encodeEach(value, key.encode);
+        return items.length === 1 && items[0] !== undefined ? items[0] : ["set", items];
       },
     };
   }
@@ -228,24 +249,22 @@ function mapCodec(name: string, schema: ColumnSchema, valueType: BaseType, inter
     }
     return flat;
   }
+  const encodeKey =
+    schema.key.type === "integer" || schema.key.type === "real"
+      ? (item: unknown) => key.encode(typeof item === "string" ? numberKey(item) : item)
+      : key.encode;
   return {
     name,
     schema,
     kind: "map",
     defaultValue: emptyMap,
     decodeItems,
-    encodeKey: key.encode,
+    encodeKeys: (keys) => ["set", encodeEach(keys, encodeKey)],
     decode(wire) {
       const flat = decodeItems(wire);
       return flat.length === 0 ? emptyMap : new CompactMap(flat);
     },
-    encode(entries) {
-      const encodeMapKey =
-        schema.key.type === "integer" || schema.key.type === "real"
-          ? (item: unknown) => key.encode(typeof item === "string" ? numberKey(item) : item)
-          : key.encode;
-      return ["map", Array.from(entriesOf(entries), ([k, v]) => [encodeMapKey(k), value.encode(v)])];
-    },
+    encode: (entries) => ["map", encodeEntries(entries, encodeKey, value.encode)],
   };
 }
 

@@ -1,4 +1,4 @@
-import { type ColumnCodec, compileColumn, entriesOf } from "./codec.ts";
+import { type ColumnCodec, compileColumn } from "./codec.ts";
 import { OvsdbError, serverError } from "./errors.ts";
 import type { RowMutations, TableName, UntypedModel, WritableRow } from "./model.ts";
 import type { Condition, Mutation, Operation, OperationResult, Uuid, WireRow, WireValue } from "./operation.ts";
@@ -56,7 +56,9 @@ export function compileSchema(schema: DatabaseSchema): SchemaCodecs {
 
 function encodeRow(codecs: SchemaCodecs, table: string, row: object, undefinedMeansEmpty: boolean): WireRow {
   const wire: Record<string, WireValue> = {};
-  for (const [column, value] of Object.entries(row)) {
+  const values = row as Readonly<Record<string, unknown>>;
+  for (const column of Object.keys(values)) {
+    const value = values[column];
     const codec = codecs(table, column);
     if (value !== undefined) wire[column] = codec.encode(value);
     // In an insert, undefined is the default, whatever the column; in an update it can only empty an optional.
@@ -72,34 +74,22 @@ function mapDeletion(codec: ColumnCodec, value: unknown): WireValue {
   if (value instanceof Map || (typeof value === "object" && value !== null && !(Symbol.iterator in value))) {
     return codec.encode(value);
   }
-  return ["set", Array.from(value as Iterable<unknown>, codec.encodeKey)];
+  return codec.encodeKeys(value);
 }
 
-function columnMutations(codec: ColumnCodec, mutation: AnyMutation): Mutation[] {
+function pushMutations(mutations: Mutation[], codec: ColumnCodec, mutation: AnyMutation): void {
   const { name } = codec;
-  const mutations: Mutation[] = [];
   if (mutation.add !== undefined) mutations.push([name, "+=", mutation.add]);
   if (codec.kind !== "map") {
-    if (mutation.delete !== undefined) mutations.push([name, "delete", encodeMembers(codec, mutation.delete)]);
-    if (mutation.insert !== undefined) mutations.push([name, "insert", encodeMembers(codec, mutation.insert)]);
-    return mutations;
+    if (mutation.delete !== undefined) mutations.push([name, "delete", codec.encodeKeys(mutation.delete)]);
+    if (mutation.insert !== undefined) mutations.push([name, "insert", codec.encodeKeys(mutation.insert)]);
+    return;
   }
   if (mutation.delete !== undefined) mutations.push([name, "delete", mapDeletion(codec, mutation.delete)]);
-  if (mutation.insert !== undefined) {
-    // The server's insert leaves a key alone that is there: to overwrite it, it must go first.
-    const entries = codec.encode(entriesOf(mutation.insert)) as readonly [
-      "map",
-      readonly (readonly [WireValue, WireValue])[],
-    ];
-    mutations.push([name, "delete", ["set", entries[1].map(([key]) => key)]], [name, "insert", entries]);
-  }
-  return mutations;
-}
-
-function encodeMembers(codec: ColumnCodec, value: unknown): WireValue {
-  if (codec.kind === "set") return codec.encode(value);
-  const members = typeof value === "object" && value !== null && Symbol.iterator in value ? value : [value];
-  return ["set", Array.from(members as Iterable<unknown>, codec.encodeKey)];
+  if (mutation.insert === undefined) return;
+  // The server's insert leaves a key alone that is there: to overwrite it, it must go first.
+  const entries = codec.encode(mutation.insert) as readonly ["map", readonly (readonly [WireValue, WireValue])[]];
+  mutations.push([name, "delete", ["set", entries[1].map(([key]) => key)]], [name, "insert", entries]);
 }
 
 /**
@@ -130,11 +120,12 @@ export function createTransaction<M = UntypedModel>(
       return transaction;
     },
     mutate(table, uuid, changes) {
-      const mutations = Object.entries<AnyMutation | undefined>(
-        changes as Readonly<Record<string, AnyMutation | undefined>>,
-      ).flatMap(([column, mutation]) =>
-        mutation === undefined ? [] : columnMutations(codecs(table, column), mutation),
-      );
+      const mutations: Mutation[] = [];
+      const byColumn = changes as Readonly<Record<string, AnyMutation | undefined>>;
+      for (const column of Object.keys(byColumn)) {
+        const mutation = byColumn[column];
+        if (mutation !== undefined) pushMutations(mutations, codecs(table, column), mutation);
+      }
       if (mutations.length > 0) operations.push({ op: "mutate", table, where: whereUuid(uuid), mutations });
       return transaction;
     },
