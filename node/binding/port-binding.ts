@@ -17,7 +17,7 @@ export interface PortBindingOptions {
 /** The pods' ports in the local Open vSwitch database; all there is to know of them stands there. */
 export interface PortBinding {
   /**
-   * Adds a pod's port in one transaction, which also removes older ports of ours under the same name or logical port.
+   * Adds a pod's port in one transaction (without a connection, when there is one again), which also removes older ports of ours under the same name or logical port.
    * @returns the older ports, whose devices are the caller's to remove
    * @throws OvsdbError; BindingError NO_BRIDGE
    */
@@ -36,8 +36,6 @@ export interface PortBinding {
   find(hostDevice: string): BoundPort | undefined;
   /** All ports of ours. */
   list(): readonly BoundPort[];
-  /** False while there is no connection: what `find` and `list` say may be old. */
-  readonly connected: boolean;
   close(): void;
 }
 
@@ -110,41 +108,39 @@ export function createPortBinding(options: PortBindingOptions): PortBinding {
       .map((port) => port._uuid);
   }
 
+  /** A connection that is lost for a moment is waited for, as long as the caller has patience. */
+  async function connected(settings: { readonly signal?: AbortSignal }): Promise<void> {
+    if (!replica.synced) await client.ready(settings);
+  }
+
   async function detach(
     hostDevices: readonly string[],
     settings: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
     const wanted = new Set(hostDevices);
+    for (const device of wanted) owed.add(device);
+    await connected(settings);
     const doomed = list().filter((port) => wanted.has(port.hostDevice));
     const uuids = new Set(portUuids(new Set(doomed.map((port) => port.interfaceUuid))));
     // The server executes a connection's transactions in order: after this one such a port is gone, whether it was or not.
-    for (const device of wanted) uuids.add(unanswered.get(device) ?? "");
-    uuids.delete("");
-    if (uuids.size === 0) {
-      if (replica.synced) for (const device of wanted) owed.delete(device);
-      return;
-    }
-    const devices = [...wanted].filter(
-      (device) => unanswered.has(device) || doomed.some((port) => port.hostDevice === device),
-    );
-    for (const device of devices) owed.add(device);
+    const pending = [...unanswered].filter(([device]) => wanted.has(device));
+    for (const [, uuid] of pending) uuids.add(uuid);
     const transaction = client.transaction();
-    for (const row of bridges.values()) {
+    for (const row of uuids.size === 0 ? [] : bridges.values()) {
       // A port and its interface are no root rows: they go with the last reference to them.
       const mine = row.name === integrationBridge ? [...uuids] : [...uuids].filter((uuid) => row.ports.has(uuid));
       if (mine.length > 0) transaction.mutate("Bridge", row._uuid, { ports: { delete: mine } });
     }
     if (transaction.operations.length > 0) {
-      await transaction.comment(`ovenbird: remove ${devices.join(", ")}`).commit(settings);
+      await transaction.comment(`ovenbird: remove ${doomed.map((port) => port.pod).join(", ")}`).commit(settings);
     }
-    for (const device of devices) {
-      owed.delete(device);
-      unanswered.delete(device);
-    }
+    for (const device of wanted) owed.delete(device);
+    for (const [device, uuid] of pending) if (unanswered.get(device) === uuid) unanswered.delete(device);
   }
 
   return {
     async attach(port, settings = {}) {
+      await connected(settings);
       const into = bridge();
       const older = list().filter(
         (other) => other.hostDevice === port.hostDevice || other.logicalPort === port.logicalPort,
@@ -211,9 +207,6 @@ export function createPortBinding(options: PortBindingOptions): PortBinding {
     detach,
     find,
     list,
-    get connected() {
-      return replica.synced;
-    },
     close() {
       unsubscribe();
       unlisten();

@@ -206,12 +206,6 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
       await binding.detach([hostDevice], {
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeouts.transactionMs)]),
       });
-      if (!binding.connected) {
-        throw new CniFailure(
-          agentErrorCodes.databaseUnreachable,
-          `${doing}: the local Open vSwitch database can't be reached, so nobody knows whether the port is gone`,
-        );
-      }
       const existed = await links.remove(hostDevice);
       if (existed || pod !== undefined) logger.info({ pod, containerId: id.containerId }, "pod detached");
     } catch (error) {
