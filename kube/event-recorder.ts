@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { createBackoff } from "./backoff.ts";
 import type { KubeClient } from "./client.ts";
 import { asKubeError, isKubeError } from "./error.ts";
 import { type Logger, silentLogger } from "./logger.ts";
@@ -76,6 +77,8 @@ export function createEventRecorder(
   const logger = options.logger ?? silentLogger;
   const maxRemembered = options.maxRemembered ?? 4096;
   const maxPending = options.maxPending ?? 1024;
+  /** A fault is the server's rather than one Event's: all wait. */
+  const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
   const bucket = createTokenBucket(options.perSecond ?? 10, options.burst ?? 50);
   /** Least recently noted first. */
   const remembered = new Map<string, Series>();
@@ -136,6 +139,7 @@ export function createEventRecorder(
     try {
       await write(series);
       series.attempts = 0;
+      backoff.reset();
     } catch (thrown) {
       const error = asKubeError(thrown);
       const passing = !isKubeError(error, "FORBIDDEN", "NOT_FOUND", "INVALID", "BAD_REQUEST", "ABORTED", "CLOSED");
@@ -151,9 +155,7 @@ export function createEventRecorder(
       }
       logger.debug(fields, "event to be recorded again");
       if (!pending.has(series.key)) pending.set(series.key, series);
-      await delay(closed ? 100 : Math.max(error.retryAfterMs ?? 0, 500 * 2 ** series.attempts), undefined, {
-        signal: stop.signal,
-      });
+      await delay(closed ? 100 : Math.max(error.retryAfterMs ?? 0, backoff.next()), undefined, { signal: stop.signal });
     }
   }
 
