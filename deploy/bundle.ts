@@ -8,7 +8,7 @@ import { buildPlugin } from "./plugin.ts";
  * A folder that runs on a host with neither this repository nor npm nor Node:
  *
  *     dist/<name>/ovenbird-<name>    launcher, start this
- *     dist/<name>/<name>.mjs         our code and its packages in one file
+ *     dist/<name>/<name>.mjs         our code and its packages, with what is loaded on demand in chunks/
  *     dist/<name>/node               the runtime
  *     dist/<name>/node_modules/      packages with native parts (koffi)
  *     dist/agent/cni/ovenbird        the CNI plugin, which the agent installs into --cni-bin-dir
@@ -51,15 +51,20 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
   const scratch = await mkdtemp(join(folder, `.${name}-`));
   try {
     await build({
-      entryPoints: [join(root, entry)],
-      outfile: join(scratch, `${name}.mjs`),
+      entryPoints: { [name]: join(root, entry) },
+      outdir: scratch,
+      outExtension: { ".js": ".mjs" },
+      // What is imported on demand only (the Kubernetes client's credential plugins: five megabytes) stays out of the
+      // way, and out of memory.
+      splitting: true,
+      chunkNames: "chunks/[name]-[hash]",
       bundle: true,
       platform: "node",
       target: "node24",
       format: "esm",
       minifySyntax: true,
       minifyWhitespace: true,
-      sourcemap: "linked",
+      sourcemap: false,
       legalComments: "linked",
       external: [...native],
       banner: { js: requireBanner },
@@ -88,10 +93,12 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
 /** Uses nothing but the shell's own commands: it must run with an empty PATH. */
 function launcherScript(name: string, nodeFlags: readonly string[]): string {
   const flags = nodeFlags.map((flag) => ` ${flag}`).join("");
+  // Each of the runtime's threads would keep a heap of its own, for nothing.
+  const environment = "MALLOC_ARENA_MAX=1 ";
   return `#!/bin/sh
 # Starts the Ovenbird ${name} with the runtime that lies beside it.
 here=$(CDPATH= cd -- "\${0%/*}" && pwd -P) || exit 1
-exec "$here/node" --enable-source-maps${flags} "$here/${name}.mjs" "$@"
+${environment}exec "$here/node"${flags} "$here/${name}.mjs" "$@"
 `;
 }
 

@@ -4,6 +4,7 @@ import type { RowChange } from "ovsdb-client-ts";
 import { createPortBinding, removeLeftovers } from "./binding/index.ts";
 import { chassisChange } from "./chassis.ts";
 import { type CniMetrics, type CniServer, createCniServer, type Readiness } from "./cni-server/index.ts";
+import type { Condition } from "./condition.ts";
 import type { AgentConfig } from "./config.ts";
 import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
 import { createGateway, type Gateway } from "./gateway/index.ts";
@@ -14,7 +15,6 @@ import { createManagementPort, type ManagementPort } from "./management/index.ts
 import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
 import { reflectPodsOfNode } from "./pods/index.ts";
 import { createReconciler } from "./reconciler.ts";
-import type { Condition } from "./serve/index.ts";
 import {
   configureOpenVswitch,
   findBridge,

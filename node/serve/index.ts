@@ -1,3 +1,3 @@
-/** The agent's health and metrics over HTTP. */
-export { createCniMetrics } from "./cni-metrics.ts";
-export { type Condition, type MetricsServer, serveMetrics } from "./serve.ts";
+/** The agent's health and metrics over HTTP; to be imported on demand. */
+export { createMetrics, type Metrics } from "./metrics.ts";
+export { type MetricsServer, serveMetrics } from "./serve.ts";

@@ -1,13 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
+import { Gauge } from "prom-client";
+import type { Condition } from "../condition.ts";
 import type { Logger } from "../logger.ts";
-
-/** One thing that must hold before the node can take pods, for `/readyz` and `/metrics`. */
-export interface Condition {
-  readonly name: string;
-  readonly holds: () => boolean;
-}
+import type { Metrics } from "./metrics.ts";
 
 export interface MetricsServer {
   /** `host:port` that it listens on. */
@@ -22,12 +18,12 @@ export interface MetricsServer {
  */
 export async function serveMetrics(options: {
   readonly address: string;
-  readonly registry: Registry;
+  readonly metrics: Metrics;
   readonly conditions: readonly Condition[];
   readonly logger: Logger;
 }): Promise<MetricsServer> {
-  const { address, registry, conditions, logger } = options;
-  collectDefaultMetrics({ register: registry });
+  const { address, conditions, logger } = options;
+  const { registry } = options.metrics;
   new Gauge({
     name: "ovenbird_agent_condition",
     help: "Whether a condition of the agent's readiness holds",
