@@ -46,12 +46,12 @@ export async function installPlugin(executable: string, folder: string): Promise
   const path = join(folder, pluginName);
   const [from, to] = await Promise.all([stat(executable), stat(path).catch(() => undefined)]);
   // Copies keep their time, so that a hundred megabytes need not be read to see that they are the same.
-  if (to && to.size === from.size && Math.trunc(to.mtimeMs) === Math.trunc(from.mtimeMs)) return false;
+  if (to && to.size === from.size && Math.abs(to.mtimeMs - from.mtimeMs) < 2) return false;
   await mkdir(folder, { recursive: true });
   await replaceFile(path, async (scratch) => {
     await copyFile(executable, scratch);
     await chmod(scratch, 0o755);
-    await utimes(scratch, from.atime, from.mtime);
+    await utimes(scratch, from.atimeMs / 1000, from.mtimeMs / 1000);
   });
   return true;
 }

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { type BridgeFlowInputs, bridgeFlows, flowText } from "./bridge-flows.ts";
+
+const inputs: BridgeFlowInputs = {
+  uplinkPort: 1,
+  patchPort: 5,
+  mac: "0a:00:00:00:00:01",
+  nodeAddresses: ["192.0.2.11", "2001:db8::11"],
+  services: [],
+};
+const text = (changes: Partial<BridgeFlowInputs> = {}) => flowText(bridgeFlows({ ...inputs, ...changes })).split("\n");
+
+describe("the gateway bridge's flows", () => {
+  it("commit OVN's connections outwards and send their replies back to OVN, in both families", () => {
+    expect(text()).toEqual(
+      expect.arrayContaining([
+        "table=0,priority=100,ip,in_port=5,actions=ct(commit,zone=64000,exec(set_field:1->ct_mark)),output:1",
+        "table=0,priority=100,ipv6,in_port=5,actions=ct(commit,zone=64000,exec(set_field:1->ct_mark)),output:1",
+        "table=0,priority=100,ip,in_port=1,nw_dst=192.0.2.11,actions=ct(zone=64000,table=1)",
+        "table=0,priority=100,ipv6,in_port=1,ipv6_dst=2001:db8::11,actions=ct(zone=64000,table=1)",
+        "table=1,priority=100,ct_mark=1,actions=output:5",
+        "table=1,priority=0,actions=LOCAL",
+      ]),
+    );
+  });
+
+  it("never track what the host itself sends", () => {
+    const fromHost = bridgeFlows(inputs).filter(({ match }) => match.includes("in_port=LOCAL"));
+    expect(fromHost.length).toBeGreaterThan(0);
+    expect(fromHost.filter(({ actions }) => actions.includes("ct("))).toEqual([]);
+  });
+
+  it("let only the host answer for the node's addresses, and show neighbours' replies to both", () => {
+    expect(text()).toEqual(
+      expect.arrayContaining([
+        "table=0,priority=200,arp,in_port=1,arp_op=1,arp_tpa=192.0.2.11,actions=LOCAL",
+        "table=0,priority=200,icmp6,in_port=1,icmp_type=135,icmp_code=0,nd_target=2001:db8::11,actions=LOCAL",
+        "table=0,priority=190,arp,in_port=1,actions=LOCAL,output:5",
+      ]),
+    );
+  });
+
+  it("know nothing of OVN before its patch port is there", () => {
+    const flows = text({ patchPort: undefined }).join("\n");
+    expect(flows).not.toContain("ct(");
+    expect(flows).not.toContain("output:5");
+    expect(flows).toContain("table=0,priority=190,arp,in_port=1,actions=LOCAL\n");
+  });
+
+  it("lead a load balancer's address and a node port straight to OVN, untracked", () => {
+    const flows = text({
+      services: [
+        { kind: "address", address: "203.0.113.9" },
+        { kind: "port", protocol: "tcp", port: 30080 },
+      ],
+    });
+    expect(flows).toEqual(
+      expect.arrayContaining([
+        "table=0,priority=160,ip,in_port=1,nw_dst=203.0.113.9,actions=output:5",
+        "table=0,priority=160,ip,in_port=5,nw_src=203.0.113.9,actions=output:1",
+        "table=0,priority=150,tcp,in_port=1,nw_dst=192.0.2.11,tp_dst=30080,actions=output:5",
+        "table=0,priority=150,tcp6,in_port=5,ipv6_src=2001:db8::11,tp_src=30080,actions=output:1",
+      ]),
+    );
+  });
+});
