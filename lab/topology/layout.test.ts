@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import { hostPort, labConfig, layoutOf } from "./layout.ts";
+
+const config = labConfig.parse({ name: "a", nodes: 2, families: ["ipv4", "ipv6"], apiPort: 6443, demoPods: true });
+
+describe("layout", () => {
+  it("gives every host an address of each family", () => {
+    const { nodes, central, outside } = layoutOf(config, "/state/a");
+    expect(nodes.map(({ addresses }) => addresses)).toEqual([
+      ["172.18.0.11", "fd00:172:18::b"],
+      ["172.18.0.12", "fd00:172:18::c"],
+    ]);
+    expect(new Set([central, outside, ...nodes].flatMap(({ addresses }) => addresses)).size).toBe(8);
+  });
+
+  it("follows the families that were asked for", () => {
+    const layout = layoutOf({ ...config, families: ["ipv6"] }, "/state/a");
+    expect(layout.clusterCidrs).toEqual(["fd00:10:244::/48"]);
+    expect(layout.nodes[0]?.addresses).toEqual(["fd00:172:18::b"]);
+  });
+
+  it("refuses a name whose namespaces could be another lab's", () => {
+    expect(labConfig.safeParse({ ...config, name: "a-b" }).success).toBe(false);
+  });
+
+  it("refuses a state folder in which unix sockets can't be bound", () => {
+    expect(() => layoutOf(config, `/${"x".repeat(80)}`)).toThrow("OVENBIRD_LAB_STATE_DIR");
+  });
+
+  it("brackets IPv6 addresses before a port", () => {
+    expect(hostPort("fd00::1", 80)).toBe("[fd00::1]:80");
+    expect(hostPort("10.0.0.1", 80)).toBe("10.0.0.1:80");
+  });
+});

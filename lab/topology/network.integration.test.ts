@@ -1,0 +1,40 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, it } from "vitest";
+import { tearDown } from "../supervisor/teardown.ts";
+import { labConfig, layoutOf, namespacePath } from "./layout.ts";
+import { buildNetwork, existingNamespaces, missingNamespaces } from "./network.ts";
+import { run } from "./run.ts";
+
+const name = `n${process.pid}`;
+const folder = join(mkdtempSync(join(tmpdir(), "net-")), name);
+const layout = layoutOf(
+  labConfig.parse({ name, nodes: 2, families: ["ipv4", "ipv6"], apiPort: 1, demoPods: false }),
+  folder,
+);
+
+afterEach(() => tearDown({ name, folder, spare: [process.pid] }));
+
+it("the underlay connects all hosts in both families and shows nothing to the root namespace", async () => {
+  const linksBefore = await run(["ip", "-o", "link"]);
+  await buildNetwork(layout);
+  expect(missingNamespaces(layout)).toEqual([]);
+  const [node1] = layout.nodes;
+  for (const address of [
+    ...layout.central.addresses,
+    ...layout.outside.internet,
+    ...(layout.nodes[1]?.addresses ?? []),
+  ])
+    await run(["nsenter", `--net=${namespacePath(node1?.namespace ?? "")}`, "ping", "-c1", "-W2", address]);
+  expect(await run(["ip", "-o", "link"])).toBe(linksBefore);
+});
+
+it("what is there is left as it is, and all of it goes at once", async () => {
+  await buildNetwork(layout);
+  await buildNetwork(layout);
+  expect(existingNamespaces(name)).toHaveLength(5);
+  expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(true);
+  expect(existingNamespaces(name)).toEqual([]);
+  expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(false);
+});
