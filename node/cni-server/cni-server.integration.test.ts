@@ -10,7 +10,7 @@ import { Subject } from "rxjs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createPortBinding, type PortBinding, removeLeftovers } from "../binding/index.ts";
 import { createPodLinks, hostDeviceName, type PodLinks } from "../links/index.ts";
-import { getLink, listGuardedDevices, openNetfilterSocket, openRouteSocket } from "../netlink/index.ts";
+import { getLink, listGuardedDevices, openNetfilterSocket, openRouteSocket, unguardDevice } from "../netlink/index.ts";
 import { createPodSource, type PodSource, type PodView, projectPod } from "../pods/index.ts";
 import { agentErrorCodes, type CniServer, createCniServer, type Readiness } from "./index.ts";
 import { type OvnNode, run, startOvnNode } from "./testing/ovn-node.ts";
@@ -271,6 +271,20 @@ describe("a pod", () => {
       process.stdout.write(`${what}: median ${median.toFixed(1)} ms, worst ${sorted.at(-1)?.toFixed(1)} ms\n`);
       expect(median).toBeLessThan(limitMs);
     }
+  });
+
+  it("can't reach the node's own stack past OVN", async () => {
+    const pod = await ready(makePod());
+    resultOf(await send("ADD", pod));
+    const device = hostDeviceName(pod.containerId, "eth0");
+    run("ip", "-n", node.namespace.name, "address", "replace", "10.244.0.250/32", "dev", "lo");
+    run("ip", "-n", node.namespace.name, "route", "replace", "10.244.0.0/24", "dev", device);
+    expect(ping(pod, "10.244.0.250")).toBe(false);
+    // Without the guard it would: the host's end answers for all of the node's addresses.
+    using filter = openNetfilterSocket(node.namespace.path);
+    unguardDevice(filter, device);
+    expect(ping(pod, "10.244.0.250")).toBe(true);
+    resultOf(await send("DEL", pod));
   });
 
   it("is attached as soon as its address comes", async () => {
