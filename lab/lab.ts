@@ -7,9 +7,11 @@ import { runProbes } from "./probing/run-probes.ts";
 import { createWhereabouts } from "./probing/whereabouts.ts";
 import { type DaemonStatus, labMarkVariable } from "./supervisor/daemon.ts";
 import { freePort, type Lifeline, launchSupervisor, readConfig, supervisorRuns } from "./supervisor/launch.ts";
+import { leaveCluster } from "./supervisor/milestones.ts";
 import { hostEnvironment } from "./supervisor/plan.ts";
 import { askSupervisor, type SupervisorEvent } from "./supervisor/protocol.ts";
 import { labMark, tearDown } from "./supervisor/teardown.ts";
+import { readKubeconfig, serverOf } from "./topology/kubeconfig.ts";
 import {
   type Family,
   type Host,
@@ -106,7 +108,9 @@ export async function connectLab(options: { readonly name?: string } = {}): Prom
 
 /** Takes away what is there of a lab, running or not. @returns whether there was anything */
 export async function stopLab(name = defaultName): Promise<boolean> {
-  return tearDown({ name, folder: folderOf(name), spare: [process.pid] });
+  const folder = folderOf(name);
+  await leaveCluster(folder);
+  return tearDown({ name, folder, spare: [process.pid] });
 }
 
 export const defaultName = "default";
@@ -120,7 +124,12 @@ async function configOf(options: LabOptions): Promise<LabConfig> {
     name: options.name ?? defaultName,
     nodes: options.nodes ?? 3,
     families: options.families ?? ["ipv4", "ipv6"],
-    kubeconfig: options.kubeconfig,
+    ...(options.kubeconfig === undefined
+      ? {}
+      : {
+          kubeconfig: resolve(options.kubeconfig),
+          apiServer: serverOf(await readKubeconfig(options.kubeconfig)),
+        }),
     apiPort: await freePort(),
     demoPods: options.demoPods ?? true,
   });

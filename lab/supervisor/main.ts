@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { labConfig, layoutOf, paths } from "../topology/layout.ts";
 import { labMarkVariable } from "./daemon.ts";
-import { createMilestones } from "./milestones.ts";
+import { createMilestones, leaveCluster } from "./milestones.ts";
 import { daemonsOf } from "./plan.ts";
 import { type SupervisorEvent, supervisorRequest } from "./protocol.ts";
 import { createSupervisor } from "./supervisor.ts";
@@ -81,6 +81,7 @@ async function end(why: string): Promise<void> {
   if (ending) return;
   ending = true;
   logger.info({ why }, "tearing the lab down");
+  await leaveCluster(layout.folder).catch((error: unknown) => logger.warn({ err: error }, "the cluster can't be left"));
   supervisor.stop();
   await tearDown({ name, folder: layout.folder, spare: [process.pid] });
   process.exit(0);

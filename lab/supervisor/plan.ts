@@ -114,6 +114,11 @@ function ovsOptions(runFolder: string, name: string): string[] {
   return ["--no-chdir", `--pidfile=${join(runFolder, `${name}.pid`)}`, "-vconsole:info", "-vsyslog:off"];
 }
 
+/** The daemon through which the API is reached from inside the lab's namespaces. */
+function wayToApi({ config }: Layout): string {
+  return config.kubeconfig === undefined ? "api" : "forward-inside";
+}
+
 function kubernetesDaemons(layout: Layout): DaemonSpec[] {
   const { central, outside, config } = layout;
   const { apiSocket, kubeconfig, controlSocket } = paths(layout.folder);
@@ -156,7 +161,11 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
             after: ["api", "forward"],
           },
         ]
-      : [];
+      : [
+          // Out of the lab's namespaces by way of a unix socket in the root namespace.
+          forward("forward", undefined, [`unix:${apiSocket}`], config.apiServer ?? "", []),
+          forward("forward-inside", central.namespace, inside, `unix:${apiSocket}`, ["forward"]),
+        ];
   return [
     ...api,
     {
@@ -172,7 +181,7 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
         ...["--join-cidr", layout.joinCidrs.join(","), "--mtu", "1400", "--bind-address", "127.0.0.1:9440"],
       ],
       ready: { kind: "started" },
-      after: ["northbound", "southbound", ...api.slice(0, 1).map(({ name }) => name)],
+      after: ["northbound", "southbound", wayToApi(layout)],
     },
     {
       name: "outside",
@@ -195,7 +204,7 @@ function nodeDaemons(layout: Layout, node: Host): DaemonSpec[] {
   const tls = identity(layout, node.name);
   const name = (daemon: string) => `${node.name}.${daemon}`;
   const env = hostEnvironment(layout, node);
-  const api = layout.config.kubeconfig === undefined ? ["api"] : [];
+  const api = [wayToApi(layout)];
   return [
     {
       name: name("ovsdb-server"),

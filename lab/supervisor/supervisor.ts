@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import { installPlugin } from "../kubelet/plugin.ts";
-import { identity, makeCertificates, writeKubeconfig } from "../topology/certificates.ts";
+import { identity, makeCertificates } from "../topology/certificates.ts";
+import { readKubeconfig, save, writeKubeconfig, writeKubeconfigVia } from "../topology/kubeconfig.ts";
 import { hostPort, type Layout, paths, ports } from "../topology/layout.ts";
 import { buildNetwork } from "../topology/network.ts";
 import { createDaemon, type Daemon, type DaemonSpec, type DaemonStatus } from "./daemon.ts";
@@ -116,7 +117,7 @@ export function createSupervisor(
       key: "kubernetes",
       title: layout.config.kubeconfig === undefined ? "Kubernetes API and scheduler" : "Way to the Kubernetes API",
       work: async () => {
-        await allReady(named("api", "forward"));
+        await allReady(named("api", "forward", "forward-inside"));
         await milestones.apiReady(stopping.signal);
         await allReady(named("scheduler"));
         return undefined;
@@ -184,11 +185,16 @@ async function foundations(layout: Layout): Promise<undefined> {
       await mkdir(folder, { recursive: true, mode: 0o700 });
   }
   await Promise.all([buildNetwork(layout), makeCertificates(layout)]);
-  const inside = `https://${hostPort(layout.central.addresses[0] ?? "", ports.api)}`;
-  await writeKubeconfig(kubeconfig, `https://127.0.0.1:${layout.config.apiPort}`, identity(layout, "admin"));
-  await writeKubeconfig(centralFiles(layout).controllerKubeconfig, inside, identity(layout, "controller"));
-  for (const node of layout.nodes)
-    await writeKubeconfig(nodeFiles(node).kubeconfig, inside, identity(layout, node.name));
+  const inside = hostPort(layout.central.addresses[0] ?? "", ports.api);
+  const theirs = layout.config.kubeconfig === undefined ? undefined : await readKubeconfig(layout.config.kubeconfig);
+  const write = (file: string, who: string) =>
+    theirs === undefined
+      ? writeKubeconfig(file, `https://${inside}`, identity(layout, who))
+      : writeKubeconfigVia(file, theirs, inside);
+  await write(centralFiles(layout).controllerKubeconfig, "controller");
+  for (const node of layout.nodes) await write(nodeFiles(node).kubeconfig, node.name);
+  if (theirs !== undefined) await save(kubeconfig, theirs);
+  else await writeKubeconfig(kubeconfig, `https://127.0.0.1:${layout.config.apiPort}`, identity(layout, "admin"));
   await installPlugin(layout.nodes.map((node) => nodeFiles(node).cniBinFolder));
   await writeFile(paths(layout.folder).config, `${JSON.stringify(layout.config, undefined, 2)}\n`);
   return undefined;

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Layout, paths } from "./layout.ts";
 import { run } from "./run.ts";
@@ -94,24 +94,4 @@ export async function makeCertificates(layout: Layout): Promise<void> {
 
 async function newKey(path: string): Promise<void> {
   await run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path]);
-}
-
-/** Writes a kubeconfig that carries its certificates inside, so that it can be copied anywhere. */
-export async function writeKubeconfig(file: string, server: string, who: Identity): Promise<void> {
-  const data = async (path: string) => (await readFile(path)).toString("base64");
-  const document = {
-    apiVersion: "v1",
-    kind: "Config",
-    "current-context": "lab",
-    clusters: [{ name: "lab", cluster: { server, "certificate-authority-data": await data(who.ca) } }],
-    users: [
-      {
-        name: "lab",
-        user: { "client-certificate-data": await data(who.cert), "client-key-data": await data(who.key) },
-      },
-    ],
-    contexts: [{ name: "lab", context: { cluster: "lab", user: "lab", namespace: "default" } }],
-  };
-  // JSON is YAML.
-  await writeFile(file, `${JSON.stringify(document, undefined, 2)}\n`, { mode: 0o600 });
 }

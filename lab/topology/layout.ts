@@ -12,6 +12,8 @@ export const labConfig = z.object({
     .max(2),
   /** A kubeconfig file of a real cluster whose API is used instead of the embedded one. */
   kubeconfig: z.string().optional(),
+  /** `host:port` of that API. */
+  apiServer: z.string().optional(),
   /** The 127.0.0.1 port of the user's kubeconfig; chosen at the first `up`. */
   apiPort: z.int().min(1).max(65_535),
   demoPods: z.boolean(),
