@@ -631,3 +631,47 @@ describe("the socket", () => {
     ).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 });
+
+describe("while the local database is away", () => {
+  it("a DEL waits for it a while", async () => {
+    const pod = await ready(makePod());
+    resultOf(await send("ADD", pod));
+    await node.killDatabase();
+    const deleting = send("DEL", pod);
+    await node.restartDatabase();
+    expect(resultOf(await deleting)).toBeUndefined();
+    expect(traces(pod)).toEqual([]);
+  });
+
+  it("a DEL fails in bounded time, and the port goes when the database is back", async () => {
+    const pod = await ready(makePod());
+    // ovn-controller takes seconds to come back to its database: the port is made without it.
+    tell(pod);
+    const device = hostDeviceName(pod.containerId, "eth0");
+    links.create({ hostDevice: device, netns: pod.netns.path, ifname: "eth0" });
+    await binding.attach({
+      hostDevice: device,
+      logicalPort: pod.port,
+      mac: pod.mac,
+      pod: `default/${pod.name}`,
+      podUid: pod.uid,
+      containerId: pod.containerId,
+      netns: pod.netns.path,
+      ifname: "eth0",
+    });
+    await node.killDatabase();
+    expect(errorOf(await send("DEL", pod)).code).toBe(agentErrorCodes.databaseUnreachable);
+    const gone = new Promise<void>((resolve) => {
+      const stop = node.replica.subscribe(() => {
+        if (binding.find(device) !== undefined) return;
+        stop();
+        resolve();
+      });
+    });
+    await node.restartDatabase();
+    await gone;
+    expect(traces(pod)).not.toContain("the OVS port");
+    resultOf(await send("DEL", pod));
+    expect(traces(pod)).toEqual([]);
+  });
+});

@@ -18,6 +18,9 @@ export interface OvnNode {
   addPodNamespace(): { readonly name: string; readonly path: string };
   /** SIGSTOP or SIGCONT to one of the daemons. */
   signal(daemon: "ovn-controller" | "ovs-vswitchd" | "ovs-db", signal: "SIGSTOP" | "SIGCONT"): void;
+  /** Kills the local Open vSwitch database; the file stays. */
+  killDatabase(): Promise<void>;
+  restartDatabase(): Promise<void>;
   vsctl(...args: readonly string[]): string;
   stop(): Promise<void>;
 }
@@ -44,19 +47,19 @@ export async function startOvnNode(): Promise<OvnNode> {
     daemons.set(daemon, spawn(command[0] ?? "", command.slice(1), { env: environment, stdio: ["ignore", log, log] }));
   }
 
-  async function startDatabase(daemon: string, schema: string): Promise<string> {
+  async function serveDatabase(daemon: string): Promise<string> {
     const socket = join(folder, `${daemon}.sock`);
-    run("ovsdb-tool", "create", join(folder, `${daemon}.db`), schema);
+    rmSync(socket, { force: true });
     const appeared = fileAppears(socket);
-    start(
-      daemon,
-      "ovsdb-server",
-      `--remote=punix:${socket}`,
-      `--unixctl=${join(folder, `${daemon}.ctl`)}`,
-      join(folder, `${daemon}.db`),
-    );
+    const control = join(folder, `${daemon}.ctl`);
+    start(daemon, "ovsdb-server", `--remote=punix:${socket}`, `--unixctl=${control}`, join(folder, `${daemon}.db`));
     await appeared;
     return `unix:${socket}`;
+  }
+
+  function startDatabase(daemon: string, schema: string): Promise<string> {
+    run("ovsdb-tool", "create", join(folder, `${daemon}.db`), schema);
+    return serveDatabase(daemon);
   }
 
   async function stop(): Promise<void> {
@@ -135,6 +138,16 @@ export async function startOvnNode(): Promise<OvnNode> {
       },
       signal(daemon, signal) {
         daemons.get(daemon)?.kill(signal);
+      },
+      async killDatabase() {
+        const daemon = daemons.get("ovs-db");
+        if (daemon === undefined) return;
+        const ended = once(daemon, "exit");
+        daemon.kill("SIGKILL");
+        await ended;
+      },
+      async restartDatabase() {
+        await serveDatabase("ovs-db");
       },
       vsctl,
       stop,
