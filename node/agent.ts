@@ -165,7 +165,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (await writeConflist(config.cniConfDir, config.cniSocket)) {
         logger.info({ folder: config.cniConfDir, file: conflistName }, "wrote the network configuration");
       }
-      if (!isReady) logger.info({ node: config.node }, "ready to attach pods");
+      if (!isReady) logger.info({}, "ready to attach pods");
       isReady = true;
       firstReady.resolve();
     },
