@@ -38,6 +38,8 @@ export interface LabOptions {
   readonly demoPods?: boolean;
   /** Told of each step of the way. */
   readonly onEvent?: (event: SupervisorEvent) => void;
+  /** Leave a lab that does not come up as it is, to look into; default false. */
+  readonly keepFailed?: boolean;
   /** Gives up; what was begun is taken back. */
   readonly signal?: AbortSignal;
 }
@@ -92,6 +94,10 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   try {
     return await up(labOf(layoutOf(config, folder), lifeline), options);
   } catch (error) {
+    if (options.keepFailed === true && options.signal?.aborted !== true) {
+      lifeline.detach();
+      throw error;
+    }
     await lifeline.abandon();
     const complaint = lifeline.complaint();
     throw complaint === "" ? error : new Error(complaint, { cause: error });

@@ -22,7 +22,10 @@ export function matrixText({ cells, total, failed, ok }: Matrix): string {
   const lines: string[] = [];
   if (targets.length <= widestTable) {
     const byWay = Map.groupBy(cells, ({ from, to }) => `${from} ${to}`);
-    const table = new Table({ head: ["from \\ to", ...targets.map(short)], style: { head: [], border: [] } });
+    const table = new Table({
+      head: ["from \\ to", ...targets.map(short)],
+      style: { head: [], border: [], compact: true },
+    });
     for (const from of senders)
       table.push([short(from), ...targets.map((to) => cellText(byWay.get(`${from} ${to}`) ?? []))]);
     lines.push(table.toString());

@@ -45,6 +45,7 @@ export function program(): Command {
     .addOption(new Option("--dual", "both families (the default)").conflicts(["ipv4Only", "ipv6Only"]))
     .option("--no-demo-pods", "without the demonstration pods")
     .option("--no-check", "without the connectivity matrix at the end")
+    .option("--keep", "leave a lab that does not come up as it is, to look into")
     .option("--json", "print the result as JSON")
     .action(guarded((flags: UpFlags) => up(flags)));
 

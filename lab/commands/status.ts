@@ -28,11 +28,11 @@ export async function status({ name, json }: { readonly name: string; readonly j
     );
     return ok ? 0 : 1;
   }
-  const style = { head: [], border: [] };
-  const processes = new Table({ head: ["process", "state", "pid", "restarts", "problem"], style });
+  const bare = { head: [], border: [], compact: true };
+  const processes = new Table({ head: ["process", "state", "pid", "restarts", "problem"], style: bare });
   for (const { name: daemon, state, pid, restarts, problem } of daemons)
     processes.push([daemon, state, pid ?? "", restarts, state === "ready" ? "" : (problem ?? "")]);
-  const sandboxes = new Table({ head: ["pod", "node", "state", "addresses"], style });
+  const sandboxes = new Table({ head: ["pod", "node", "state", "addresses"], style: bare });
   for (const { pod, node, state, addresses } of pods) sandboxes.push([pod, node, state, addresses.join(" ")]);
   process.stdout.write(
     `Lab ${name} in ${lab.folder}\nKUBECONFIG=${lab.kubeconfig}\n${processes.toString()}\n${sandboxes.toString()}\n`,

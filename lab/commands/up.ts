@@ -14,6 +14,7 @@ export interface UpFlags {
   readonly ipv6Only?: boolean;
   readonly demoPods: boolean;
   readonly check: boolean;
+  readonly keep?: boolean;
   readonly json?: boolean;
 }
 
@@ -33,6 +34,7 @@ export async function up(flags: UpFlags): Promise<number> {
       nodes,
       families,
       demoPods,
+      keepFailed: flags.keep === true,
       signal: interruption.signal,
       onEvent: (event) => {
         interruption.look();
@@ -48,6 +50,11 @@ export async function up(flags: UpFlags): Promise<number> {
     throw error;
   }
   await progress.end();
+  const { config } = lab.layout;
+  if (config.nodes !== flags.nodes || config.families.join() !== families.join())
+    process.stderr.write(
+      `lab: ${lab.name} goes on as it was built (${config.nodes} nodes, ${config.families.join(" and ")}); take it down first to change that\n`,
+    );
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const matrix = flags.check && flags.demoPods ? await measureMatrix(lab.layout) : undefined;
   interruption.end();
@@ -137,18 +144,17 @@ function createProgress(silent: boolean): { event(event: SupervisorEvent): void;
 
 function nextSteps({ name, kubeconfig, nodes }: Lab, seconds: string): string {
   const named = name === "default" ? "" : ` --name ${name}`;
-  const line = (words: string, why: string) => `  ${words.padEnd(66)} ${styleText("dim", why)}\n`;
-  return [
-    `\nThe lab ${name} is up (${seconds} s). What to try next:\n`,
-    line(`export KUBECONFIG=${kubeconfig}; kubectl get pods -o wide`, "the cluster from your shell"),
-    line(
-      `npm run lab -- kubectl${named} run wren --image=probe --port=8080`,
-      "another pod: probe servers on its ports",
-    ),
-    line(`npm run lab -- check${named}`, "the matrix again"),
-    line(`npm run lab -- exec${named} default/demo-1 -- ip address`, "look from inside a pod"),
-    line(`npm run lab -- exec${named} central -- ovn-nbctl show`, "the logical network"),
-    line(`npm run lab -- exec${named} ${nodes[0] ?? "node1"} -- ovs-vsctl show`, "a node's switch"),
-    line(`npm run lab -- down${named}`, "take it all away"),
-  ].join("");
+  const tries = [
+    [`export KUBECONFIG=${kubeconfig}`, "then kubectl get pods -o wide: the cluster from your shell"],
+    [`npm run lab -- kubectl${named} run wren --image=probe --port=80`, "another pod: a probe server on its port"],
+    [`npm run lab -- check${named}`, "the matrix again"],
+    [`npm run lab -- probe${named} --from default/wren --to outside --port 8080`, "one probe"],
+    [`npm run lab -- exec${named} default/wren -- ip address`, "look from inside a pod"],
+    [`npm run lab -- exec${named} central -- ovn-nbctl show`, "the logical network"],
+    [`npm run lab -- exec${named} ${nodes[0] ?? "node1"} -- ovs-vsctl show`, "a node's switch"],
+    [`npm run lab -- down${named}`, "take it all away"],
+  ] as const;
+  const width = Math.max(...tries.map(([words]) => words.length)) + 2;
+  const lines = tries.map(([words, why]) => `  ${words.padEnd(width)}${styleText("dim", why)}\n`);
+  return `\nThe lab ${name} is up (${seconds} s). What to try next:\n${lines.join("")}`;
 }

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { installPlugin } from "../kubelet/plugin.ts";
 import { identity, makeCertificates } from "../topology/certificates.ts";
@@ -12,6 +14,9 @@ import { labMark } from "./teardown.ts";
 
 /** A daemon that ended this often without becoming ready, while `up` waits for it, makes `up` fail. */
 const attempts = 6;
+/** How much of a log a message shows. */
+const tailLines = 15;
+const tailColumns = 400;
 
 /** What `up` waits for once the daemons run; given from outside because it speaks to the Kubernetes API. */
 export interface Milestones {
@@ -92,10 +97,25 @@ export function createSupervisor(
       for (const name of names) {
         const status = daemons.get(name)?.status();
         if (status !== undefined && status.state !== "ready" && status.restarts - (before.get(name) ?? 0) >= attempts)
-          throw new Error(`${name} ${status.problem ?? "does not become ready"} (${logs}/${name}.log)`);
+          throw new Error(`${name} ${status.problem ?? "does not become ready"}
+${logTail(name)}`);
       }
       return names.every(isReady);
     }, stopping.signal);
+  }
+
+  function logTail(name: string): string {
+    const lines = readFileSync(join(logs, `${name}.log`), "utf8")
+      .trimEnd()
+      .split("\n")
+      .slice(-tailLines);
+    return lines.map((line) => `  ${name}: ${line.slice(0, tailColumns)}`).join("\n");
+  }
+
+  /** What else is wrong while something is waited for: the cause often lies there. */
+  function troubles(): string {
+    const restless = [...daemons.values()].map((daemon) => daemon.status()).filter(({ state }) => state !== "ready");
+    return restless.map(({ name, state, problem }) => `\n${name} is ${state}: ${problem ?? "not ready yet"}`).join("");
   }
 
   const named = (...names: string[]) => names.filter((name) => daemons.has(name));
@@ -151,9 +171,9 @@ export function createSupervisor(
           const detail = await work();
           report({ kind: "step", key, state: "done", ...(detail === undefined ? {} : { detail }) });
         } catch (error) {
-          const detail = error instanceof Error ? error.message : String(error);
+          const detail = `${error instanceof Error ? error.message : String(error)}${troubles()}`;
           report({ kind: "step", key, state: "failed", detail });
-          throw error;
+          throw new Error(detail, { cause: error });
         }
       };
       // The nodes come up side by side; what is before and after them goes in order.
