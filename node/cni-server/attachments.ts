@@ -5,6 +5,7 @@ import type { Logger } from "../logger.ts";
 import { NetlinkError } from "../netlink/index.ts";
 import { isIncarnation, type NetworkedPod, type PodSource } from "../pods/index.ts";
 import type { AddCall, CheckCall, DelCall, GcCall, PodReference } from "./call.ts";
+import { checkAttachment } from "./check.ts";
 import { agentErrorCodes, CniFailure, cniErrorCodes, failureOf } from "./errors.ts";
 import { addResult } from "./result.ts";
 
@@ -213,53 +214,6 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     }
   }
 
-  function check(call: CheckCall): void {
-    const differs = (message: string, details?: string): CniFailure =>
-      new CniFailure(agentErrorCodes.checkFailed, message, details);
-    const hostDevice = hostDeviceName(call.containerId, call.ifname);
-    const port = binding.find(hostDevice);
-    if (port === undefined) throw differs(`the bridge has no port ${hostDevice} for this container`);
-    if (port.error !== undefined) throw differs(`ovs-vswitchd can't use ${hostDevice}: ${port.error}`);
-    const host = links.host(hostDevice);
-    if (host === undefined) throw differs(`the device ${hostDevice} is gone`);
-    if (!host.up) throw differs(`the device ${hostDevice} is down`);
-    let state: ReturnType<PodLinks["inspect"]>;
-    try {
-      state = links.inspect(call.netns, call.ifname);
-    } catch (error) {
-      throw failureOf(error, `looking into ${call.netns}`);
-    }
-    if (state === undefined) throw differs(`${call.ifname} does not exist in ${call.netns}`);
-    if (state.peerIndex !== host.index) throw differs(`${call.ifname} is not the other end of ${hostDevice}`);
-    if (!state.up) throw differs(`${call.ifname} is down`);
-    if (state.mac !== port.mac) throw differs(`${call.ifname} has the hardware address ${state.mac}, not ${port.mac}`);
-    checkAgainstResult(call, state.mac, state.addresses, differs);
-    const pod = pods.get(port.pod);
-    if (pod !== undefined && pod.uid === port.podUid && pod.network.kind === "valid") {
-      const { addresses, port: logicalPort } = pod.network.value;
-      const missing = addresses.filter((address) => !state.addresses.includes(address));
-      if (missing.length > 0) throw differs(`${call.ifname} lacks the pod's address ${missing.join(", ")}`);
-      if (logicalPort !== port.logicalPort)
-        throw differs(`${hostDevice} is bound to ${port.logicalPort}, not ${logicalPort}`);
-    }
-  }
-
-  function checkAgainstResult(
-    { prevResult, netns, ifname }: CheckCall,
-    mac: string | undefined,
-    addresses: readonly string[],
-    differs: (message: string) => CniFailure,
-  ): void {
-    const index = prevResult.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox === netns);
-    const expected = prevResult.interfaces[index];
-    if (expected === undefined) throw differs(`prevResult has no interface ${ifname} in ${netns}`);
-    if (expected.mac !== undefined && expected.mac.toLowerCase() !== mac) {
-      throw differs(`${ifname} has the hardware address ${mac}, prevResult ${expected.mac}`);
-    }
-    const missing = prevResult.ips.filter((ip) => ip.interface === index && !addresses.includes(ip.address));
-    if (missing.length > 0) throw differs(`${ifname} lacks ${missing.map(({ address }) => address).join(", ")}`);
-  }
-
   async function collect(call: GcCall, isBusy: (hostDevice: string) => boolean, signal: AbortSignal): Promise<void> {
     const valid = new Set(call.validAttachments.map((id) => hostDeviceName(id.containerId, id.ifname)));
     const ports = binding.list().map((port) => port.hostDevice);
@@ -289,7 +243,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     }
   }
 
-  return { add, remove, check, collect };
+  return { add, remove, check: (call) => checkAttachment(call, options), collect };
 }
 
 const round = (ms: number): number => Math.round(ms * 10) / 10;

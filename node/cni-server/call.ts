@@ -29,7 +29,6 @@ export interface CheckCall extends AttachmentId {
   readonly command: "CHECK";
   readonly cniVersion: CniVersion;
   readonly netns: string;
-  readonly pod: PodReference | undefined;
   readonly prevResult: PreviousResult;
 }
 
@@ -166,7 +165,6 @@ export function parseCall(body: unknown): CniCall {
       cniVersion,
       ...id,
       netns,
-      pod: environment.args?.includes("K8S_POD_NAME=") === true ? podOf(environment.args) : undefined,
       prevResult: configuration(previousResult, config.prevResult, "prevResult"),
     };
   }

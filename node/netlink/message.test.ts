@@ -6,6 +6,7 @@ import {
   addressText,
   attribute,
   attributesOf,
+  canonicalPrefix,
   macBytes,
   macText,
   message,
@@ -47,6 +48,11 @@ describe("addresses", () => {
     expect(parsePrefix("10.0.0.1/24")).toEqual({ address: "10.0.0.1", prefixLength: 24 });
     expect(parsePrefix("10.0.0.1")).toEqual({ address: "10.0.0.1", prefixLength: 32 });
     expect(parsePrefix("fd00::1")).toEqual({ address: "fd00::1", prefixLength: 128 });
+  });
+
+  it("compare in the form that the kernel shows", () => {
+    expect(canonicalPrefix("fd00:10:244:0:0::3/64")).toBe("fd00:10:244::3/64");
+    expect(canonicalPrefix("10.0.0.1/8")).toBe("10.0.0.1/8");
   });
 
   it("of hardware come back too", () => {

@@ -159,3 +159,9 @@ export function parsePrefix(cidr: string): { readonly address: string; readonly 
   const [address = "", prefix] = cidr.split("/");
   return { address, prefixLength: prefix === undefined ? (isIP(address) === 6 ? 128 : 32) : Number(prefix) };
 }
+
+/** An address with its prefix length as the kernel shows it, so that texts can be compared: IPv6 shortest (RFC 5952). */
+export function canonicalPrefix(cidr: string): string {
+  const { address, prefixLength } = parsePrefix(cidr);
+  return `${addressText(addressBytes(address))}/${prefixLength}`;
+}
