@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import koffi from "koffi";
 import { errnoName, NetlinkError } from "./error.ts";
 
@@ -54,7 +54,8 @@ export const addressOf = (buffer: Buffer): bigint => koffi.address(buffer);
 /** open(2) for reading, with this room's error type. */
 export function openDescriptor(operation: string, path: string): number {
   try {
-    return openSync(path, "r");
+    // A path that leads to a named pipe must not hold the process until somebody writes to it.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw new NetlinkError(operation, systemCode(error), path);
   }

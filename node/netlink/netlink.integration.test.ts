@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   addAddress,
@@ -181,6 +181,10 @@ describe("another namespace", () => {
     ).toThrow("in the pod");
     expect(codeOf(() => inNamespace("/var/run/netns/obt-none", () => 1))).toBe("ENOENT");
     expect(codeOf(() => inNamespace("/dev/null", () => 1))).toBe("EINVAL");
+    const pipe = `/tmp/obt-pipe-${randomBytes(4).toString("hex")}`;
+    run("mkfifo", pipe);
+    expect(codeOf(() => inNamespace(pipe, () => 1))).toBe("EINVAL");
+    rmSync(pipe);
     expect(run("readlink", "/proc/self/ns/net")).toBe(own);
     using here = openRouteSocket();
     expect(getLink(here, "lo")?.loopback).toBe(true);
