@@ -228,12 +228,14 @@ export function createEngine(options: EngineOptions): Engine {
       countChassis(is, 1);
       countChassis(was, -1);
     }
-    if (now !== undefined && before?.networkAnnotation !== now.networkAnnotation) announceIfNeeded("node", key);
+    // Somebody else's hand on the annotation, or another object under a name whose rows stay as they are.
+    if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
+      announceIfNeeded("node", key);
+    }
   });
   follow("namespace", sources.namespaces, namespaces, () => {});
   follow("pod", sources.pods, pods, (key, before, now) => {
-    // Somebody else's hand on the annotation.
-    if (now !== undefined && before !== undefined && before.networkAnnotation !== now.networkAnnotation) {
+    if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);
     }
   });
