@@ -1,4 +1,4 @@
-import { fork, spawnSync } from "node:child_process";
+import { fork, spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { statSync } from "node:fs";
@@ -271,6 +271,39 @@ describe("a pod", () => {
       process.stdout.write(`${what}: median ${median.toFixed(1)} ms, worst ${sorted.at(-1)?.toFixed(1)} ms\n`);
       expect(median).toBeLessThan(limitMs);
     }
+  });
+
+  it("is attached and detached by the plugin, as a runtime executes it", async () => {
+    const pod = await ready(makePod());
+    const { containerId, netns, ifname, args } = requestOf("ADD", pod, {});
+    const execute = (command: CniCommand) =>
+      new Promise<{ readonly code: number | null; readonly output: string }>((resolve) => {
+        const plugin = spawn(process.execPath, [join(import.meta.dirname, "..", "..", "cni", "main.ts")], {
+          stdio: ["pipe", "pipe", "inherit"],
+          env: {
+            CNI_COMMAND: command,
+            CNI_CONTAINERID: containerId,
+            CNI_NETNS: netns,
+            CNI_IFNAME: ifname,
+            CNI_ARGS: args,
+            CNI_PATH: "/opt/cni/bin",
+          },
+        });
+        let output = "";
+        plugin.stdout.on("data", (chunk: Buffer) => {
+          output += chunk.toString();
+        });
+        plugin.on("close", (code) => resolve({ code, output }));
+        plugin.stdin.end(
+          JSON.stringify({ cniVersion: "1.0.0", name: "ovenbird", type: "ovenbird", socket: socketPath }),
+        );
+      });
+    const added = await execute("ADD");
+    expect(added.code).toBe(0);
+    expect(JSON.parse(added.output)).toMatchObject({ cniVersion: "1.0.0", ips: [{ address: pod.addresses[0] }, {}] });
+    expect(await execute("ADD")).toMatchObject({ code: 1, output: expect.stringContaining('"code":131') });
+    expect(await execute("DEL")).toEqual({ code: 0, output: "" });
+    expect(traces(pod)).toEqual([]);
   });
 
   it("can't reach the node's own stack past OVN", async () => {
