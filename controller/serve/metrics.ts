@@ -4,7 +4,7 @@ import type { Engine } from "../engine.ts";
 /** Seconds, from a quarter of a millisecond (one group on a quiet server) to what only a broken server takes. */
 const latencyBuckets = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Every metric of the controller; its names and labels stand in docs/metrics.md. */
+/** Every metric of the controller: all begin with `ovenbird_controller_`. */
 export interface Metrics {
   readonly registry: Registry;
   event(kind: string, change: string): void;
