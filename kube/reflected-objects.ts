@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import { keyOf } from "./object.ts";
 import type { ReflectorEvent } from "./reflector.ts";
 import { apiVersionOf, type Resource } from "./resource.ts";
-import { isOlderVersion } from "./resource-version.ts";
 
 /** What is known of one object, and nothing else. */
 interface Entry<T> {
@@ -17,8 +16,8 @@ export interface ReflectedObjects {
   readonly size: number;
   /** A list begins: what `listed` does not name until `listEnded` is gone. */
   listBegun(): void;
-  /** Objects of a page of the list, and the list's version, which tells whether the server went back in time. */
-  listed(items: readonly unknown[], resourceVersion: string): void;
+  /** Objects of a page of the list. */
+  listed(items: readonly unknown[]): void;
   listEnded(): void;
   /** ADDED or MODIFIED. */
   changed(raw: unknown): void;
@@ -53,9 +52,6 @@ export function createReflectedObjects<T>(options: ReflectedObjectsOptions<T>): 
   const entries = new Map<string, Entry<T>>();
   const apiVersion = apiVersionOf(resource);
   let generation = 0;
-  let newest = "0";
-  /** After a restore a version may have been given twice: equal versions prove nothing then. */
-  let distrustVersions = false;
 
   function identify(raw: unknown): Identity | undefined {
     const identity = identityOf(raw);
@@ -63,12 +59,15 @@ export function createReflectedObjects<T>(options: ReflectedObjectsOptions<T>): 
     return identity;
   }
 
-  function upsert(raw: unknown, { key, resourceVersion }: Identity): void {
+  /**
+   * @param relisted between a watch and a list the server may have been restored from a backup and have given a version
+   * twice: there equal versions are no proof, and what was made of the object is compared
+   */
+  function upsert(raw: unknown, { key, resourceVersion }: Identity, relisted: boolean): void {
     const entry = entries.get(key);
     if (entry !== undefined) entry.generation = generation;
     const sameVersion = entry?.resourceVersion === resourceVersion;
-    if (sameVersion && !distrustVersions) return;
-    if (isOlderVersion(newest, resourceVersion)) newest = resourceVersion;
+    if (sameVersion && !relisted) return;
     // Objects in a list come without kind and apiVersion, those of a watch with them.
     const whole = raw as { kind?: unknown; apiVersion?: unknown };
     whole.kind ??= resource.kind;
@@ -103,26 +102,20 @@ export function createReflectedObjects<T>(options: ReflectedObjectsOptions<T>): 
     },
     listBegun() {
       generation++;
-      distrustVersions = false;
     },
-    listed(items, resourceVersion) {
-      if (isOlderVersion(resourceVersion, newest)) {
-        distrustVersions = true;
-        newest = resourceVersion;
-      }
+    listed(items) {
       for (const raw of items) {
         const identity = identify(raw);
-        if (identity !== undefined) upsert(raw, identity);
+        if (identity !== undefined) upsert(raw, identity, true);
       }
     },
     listEnded() {
-      distrustVersions = false;
       for (const [key, entry] of entries) if (entry.generation !== generation) remove(key, entry);
       emit({ kind: "synced" });
     },
     changed(raw) {
       const identity = identify(raw);
-      if (identity !== undefined) upsert(raw, identity);
+      if (identity !== undefined) upsert(raw, identity, false);
     },
     removed(raw) {
       const identity = identify(raw);

@@ -25,7 +25,10 @@ export type ReflectorProblem =
   | { readonly kind: "failed"; readonly error: KubeError; readonly retryInMs: number };
 
 export interface ReflectOptions<T> extends Selection {
-  /** Keeps what is of use; called once per version of an object. The raw object is let go right after. */
+  /**
+   * Keeps what is of use, as plain data; called for each version of an object, and again when everything is listed again.
+   * The raw object is let go right after.
+   */
   readonly project: (raw: unknown) => T;
   /** Objects per list request; default 500. */
   readonly pageSize?: number;
@@ -50,7 +53,9 @@ const maxFailuresAtPosition = 3;
  *
  * No failure ends it: the watch is taken up where it broke off, and where that cannot be (410, an ERROR event, a line
  * that makes no sense, a server that was set back to an older state) everything is listed again and only what differs is
- * told. An object that `project` throws for is reported and holds up no other.
+ * told. An object that `project` throws for is reported and holds up no other. One thing escapes it: a server restored
+ * from a backup that by the time of the reconnect has counted on to the very version that was seen last; sets of up to
+ * a page are listed again after every break, so that only larger ones are exposed to that.
  *
  * Events of one piece of the stream come synchronously one after another.
  */
@@ -103,7 +108,7 @@ async function follow<T>(
     const version = await forEachPage<unknown>(
       (page) => client.listPage(resource, page),
       { ...selection, signal, ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }) },
-      (page: ListPage<unknown>) => objects.listed(page.items, page.resourceVersion),
+      (page: ListPage<unknown>) => objects.listed(page.items),
       () => objects.listBegun(),
     );
     signal.throwIfAborted();

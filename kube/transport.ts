@@ -1,4 +1,5 @@
-import { type Dispatcher, Pool, ProxyAgent } from "undici";
+import type { Dispatcher, ProxyAgent } from "undici";
+import Pool from "undici/lib/dispatcher/pool.js";
 import type { Credentials, KubeConnection } from "./connection.ts";
 import { KubeError, messageOf } from "./error.ts";
 
@@ -68,6 +69,13 @@ export function createTransport(connection: KubeConnection, options: TransportOp
   let closed = false;
   const running = new Set<(error: KubeError) => void>();
 
+  /** Proxies are rare, and want all of undici. */
+  let ProxyDispatcher: typeof ProxyAgent | undefined;
+  async function viaProxy<T>(send: () => Promise<T>): Promise<T> {
+    ProxyDispatcher ??= (await import("undici")).ProxyAgent;
+    return send();
+  }
+
   function dispatchersFor({ certificate, key }: Credentials): Dispatchers {
     if (current !== undefined && current.certificate === certificate && current.key === key) return current;
     if (current !== undefined) {
@@ -76,7 +84,8 @@ export function createTransport(connection: KubeConnection, options: TransportOp
       retired.add(closing);
       void closing.finally(() => retired.delete(closing));
     }
-    const open = (connections: number | null) => openDispatcher(connection, url, connections, certificate, key);
+    const open = (connections: number | null) =>
+      openDispatcher(connection, url, connections, certificate, key, ProxyDispatcher);
     current = { certificate, key, requests: open(options.maxSockets), streams: open(null) };
     return current;
   }
@@ -188,8 +197,14 @@ export function createTransport(connection: KubeConnection, options: TransportOp
   }
 
   return {
-    send: (request) => dispatch(request, "requests", request.timeoutMs, undefined, undefined),
-    stream: (request) => dispatch(request, "streams", request.timeoutMs, request.headTimeoutMs, request.onData),
+    send(request) {
+      const send = () => dispatch(request, "requests", request.timeoutMs, undefined, undefined);
+      return connection.proxyUrl === undefined ? send() : viaProxy(send);
+    },
+    stream(request) {
+      const send = () => dispatch(request, "streams", request.timeoutMs, request.headTimeoutMs, request.onData);
+      return connection.proxyUrl === undefined ? send() : viaProxy(send);
+    },
     async close() {
       closed = true;
       for (const fail of [...running]) fail(new KubeError("CLOSED", "the client was closed"));
@@ -206,6 +221,7 @@ function openDispatcher(
   connections: number | null,
   certificate: string | undefined,
   key: string | undefined,
+  ProxyDispatcher: typeof ProxyAgent | undefined,
 ): Dispatcher {
   const tls = {
     ...(connection.tls.ca === undefined ? {} : { ca: connection.tls.ca }),
@@ -224,6 +240,8 @@ function openDispatcher(
     keepAliveTimeout: keepAliveTimeoutMs,
   };
   const socket = { timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveDelayMs };
-  if (connection.proxyUrl === undefined) return new Pool(url.origin, { ...pool, connect: { ...tls, ...socket } });
-  return new ProxyAgent({ ...pool, uri: connection.proxyUrl, requestTls: { ...tls, ...socket } });
+  if (connection.proxyUrl === undefined || ProxyDispatcher === undefined) {
+    return new Pool(url.origin, { ...pool, connect: { ...tls, ...socket } });
+  }
+  return new ProxyDispatcher({ ...pool, uri: connection.proxyUrl, requestTls: { ...tls, ...socket } });
 }
