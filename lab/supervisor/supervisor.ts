@@ -6,6 +6,7 @@ import { installPlugin } from "../kubelet/plugin.ts";
 import { identity, makeCertificates } from "../topology/certificates.ts";
 import { readKubeconfig, save, writeKubeconfig, writeKubeconfigVia } from "../topology/kubeconfig.ts";
 import { hostPort, type Layout, paths, ports } from "../topology/layout.ts";
+import { raiseNeighbourLimits } from "../topology/neighbour-limits.ts";
 import { buildNetwork } from "../topology/network.ts";
 import { createDaemon, type Daemon, type DaemonSpec, type DaemonStatus } from "./daemon.ts";
 import { centralFiles, nodeFiles } from "./plan.ts";
@@ -192,7 +193,7 @@ ${logTail(name)}`);
 }
 
 /** All that daemons find when they start: folders, namespaces, certificates, kubeconfigs, the CNI plugin. */
-async function foundations(layout: Layout): Promise<undefined> {
+async function foundations(layout: Layout): Promise<string | undefined> {
   const { pids, logs, kubeconfig } = paths(layout.folder);
   await Promise.all(
     [pids, logs, layout.central.folder, layout.outside.folder].map((folder) =>
@@ -204,6 +205,7 @@ async function foundations(layout: Layout): Promise<undefined> {
     for (const folder of [files.runFolder, files.cniConfFolder, files.cniBinFolder, files.sandboxes])
       await mkdir(folder, { recursive: true, mode: 0o700 });
   }
+  const note = neighbourLimits(layout);
   await Promise.all([buildNetwork(layout), makeCertificates(layout)]);
   const inside = hostPort(layout.central.addresses[0] ?? "", ports.api);
   const theirs = layout.config.kubeconfig === undefined ? undefined : await readKubeconfig(layout.config.kubeconfig);
@@ -217,5 +219,15 @@ async function foundations(layout: Layout): Promise<undefined> {
   else await writeKubeconfig(kubeconfig, `https://127.0.0.1:${layout.config.apiPort}`, identity(layout, "admin"));
   await installPlugin(layout.nodes.map((node) => nodeFiles(node).cniBinFolder));
   await writeFile(paths(layout.folder).config, `${JSON.stringify(layout.config, undefined, 2)}\n`);
-  return undefined;
+  return note;
+}
+
+/** A machine on which the kernel's settings are read-only still can carry a small lab: it is told, not refused. */
+function neighbourLimits(layout: Layout): string | undefined {
+  try {
+    raiseNeighbourLimits(layout.folder);
+    return undefined;
+  } catch (error) {
+    return `the kernel's neighbour limits can't be raised, so at most about 20 pods: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { restoreNeighbourLimits } from "../topology/neighbour-limits.ts";
 import { existingNamespaces } from "../topology/network.ts";
 import { run } from "../topology/run.ts";
 import { labMarkVariable } from "./daemon.ts";
@@ -30,6 +31,7 @@ export async function tearDown(options: {
       input: `${namespaces.map((name) => `netns delete ${name}`).join("\n")}\n`,
     });
   const existed = existsSync(options.folder);
+  restoreNeighbourLimits(options.folder);
   await rm(options.folder, { recursive: true, force: true });
   await removeIfEmpty(dirname(options.folder));
   return killed || existed || namespaces.length > 0;
