@@ -324,6 +324,14 @@ describe("after a restart", () => {
     expect(one.addresses("ns/a")).toEqual(["10.1.0.3/29"]);
   });
 
+  it("a row for an earlier pod of that name is void", () => {
+    const rows = [nodeRow("n1", "10.1.0.2"), row("ns/a", "10.1.0.3", "uid of an earlier one")];
+    const one = bench(smallNetwork, { rows, pods: [podRecord("ns/a", "n1")] });
+    one.node("n1");
+    one.flush();
+    expect(one.addresses("ns/a")).toEqual(["10.1.0.4/29"]);
+  });
+
   it("of two pods that claim an address the one with the row has it; the other is told, and gets it when it is free", () => {
     const pods = [
       podRecord("ns/a", "n1", { annotation: announced("ns/a", "uid of ns/a", "10.1.0.5/29") }),
