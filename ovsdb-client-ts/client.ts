@@ -317,7 +317,9 @@ export function createClient<M = UntypedModel>(options: ClientOptions): Client<M
       try {
         await startMonitor(opened, monitor);
       } catch (error) {
-        if (!opened.session.closed) throw error;
+        // What can't be understood once can't be followed.
+        if (asOvsdbError(error).code === "MALFORMED_MESSAGE") opened.close(asOvsdbError(error));
+        else if (!opened.session.closed) throw error;
         // The next session starts the monitor by itself.
       }
       while (!monitor.replica.synced) {

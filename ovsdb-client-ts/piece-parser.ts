@@ -81,8 +81,15 @@ export function createPieceParser(onPiece: PieceHandler | undefined): PieceParse
       message = value;
       done = true;
     } else if (Array.isArray(frame.container)) frame.container.push(value);
-    else if (frame.key === "__proto__") throw malformed("a member is called __proto__");
-    else frame.container[frame.key] = value;
+    else if (frame.key === "__proto__") {
+      // As JSON.parse does: a member like any other, not the prototype.
+      Object.defineProperty(frame.container, frame.key, {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    } else frame.container[frame.key] = value;
     want = wantSeparator;
   }
 
