@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import type { FromApi, ToApi } from "./kubernetes-api.ts";
 
@@ -23,6 +24,8 @@ export interface AgentHost {
   vsctl(...args: readonly string[]): string;
   ofctl(...args: readonly string[]): string;
   startAgent(...flags: readonly string[]): AgentProcess;
+  /** Starts a program in the node's namespace, with this host's run directories; ended with the host. */
+  start(name: string, ...command: readonly string[]): ChildProcess;
   startVswitchd(): void;
   /** kill -9 */
   killVswitchd(): Promise<void>;
@@ -60,7 +63,7 @@ export async function startAgentHost(): Promise<AgentHost> {
   function start(name: string, ...command: readonly string[]): ChildProcess {
     const log = openSync(join(folder, `${name}.output`), "a");
     const child = spawn("ip", ["netns", "exec", namespace, ...command], {
-      env: { ...process.env, OVS_RUNDIR: folder, OVS_LOGDIR: folder },
+      env: { ...process.env, OVS_RUNDIR: folder, OVS_LOGDIR: folder, OVN_RUNDIR: folder, OVN_LOGDIR: folder },
       stdio: ["ignore", log, log],
     });
     children.add(child);
@@ -122,7 +125,6 @@ export async function startAgentHost(): Promise<AgentHost> {
     run("ip", "-n", namespace, "-6", "route", "add", "default", "via", "2001:db8::1");
 
     run("ovsdb-tool", "create", join(folder, "conf.db"), "/usr/share/openvswitch/vswitch.ovsschema");
-    const appeared = fileAppears(join(folder, "db.sock"));
     start(
       "ovsdb-server",
       "ovsdb-server",
@@ -130,7 +132,7 @@ export async function startAgentHost(): Promise<AgentHost> {
       `--unixctl=${join(folder, "ovsdb.ctl")}`,
       join(folder, "conf.db"),
     );
-    await appeared;
+    await socketAnswers(join(folder, "db.sock"));
     vsctl("--no-wait", "init");
     startVswitchd();
 
@@ -166,6 +168,7 @@ export async function startAgentHost(): Promise<AgentHost> {
       binDir: join(folder, "bin"),
       cniSocket: join(folder, "cni.sock"),
       patches,
+      start,
       inNode,
       inOutside,
       vsctl,
@@ -220,13 +223,27 @@ function kubeconfigOf(port: number): string {
   });
 }
 
-/** Resolves when the file is there; the folder must exist. */
-function fileAppears(path: string): Promise<void> {
-  return new Promise((resolve) => {
-    const watcher = watch(join(path, ".."), () => {
-      if (!existsSync(path)) return;
-      watcher.close();
-      resolve();
+/** Resolves when somebody listens on a unix socket; the folder must exist. */
+export async function socketAnswers(path: string): Promise<void> {
+  if (!existsSync(path)) {
+    await new Promise<void>((resolve) => {
+      const watcher = watch(join(path, ".."), () => {
+        if (!existsSync(path)) return;
+        watcher.close();
+        resolve();
+      });
     });
-  });
+  }
+  // Between bind(2), which makes the file, and listen(2) a connection is refused.
+  for (;;) {
+    const connected = await new Promise<boolean>((resolve) => {
+      const probe = connect(path, () => {
+        probe.destroy();
+        resolve(true);
+      });
+      probe.on("error", () => resolve(false));
+    });
+    if (connected) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
