@@ -406,7 +406,7 @@ it("rows depend on the current state, no address has two owners, and nothing lea
   fc.assert(
     fc.property(
       fc.constantFrom("dual stack" as const, "IPv4 only" as const, "IPv6 only" as const),
-      fc.array(steps, { minLength: 10, maxLength: 80 }),
+      fc.array(steps, { minLength: 10, maxLength: 80, size: "max" }),
       fc.array(fc.nat(20), { maxLength: 15 }),
       (families, history, order) => {
         const network = networks[families];
