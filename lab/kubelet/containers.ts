@@ -90,7 +90,7 @@ function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed 
 
   function start(): void {
     const startedAt = new Date().toISOString();
-    const log = openSync(join(logFolder, `${pod.namespace}_${pod.name}_${record.name}.log`), "a", 0o600);
+    const log = openSync(join(logFolder, `${pod.uid}.log`), "a", 0o600);
     const command = [...record.command, ...record.args];
     child = spawn("nsenter", [`--net=${netns}`, "setpriv", "--pdeathsig", "KILL", ...command], {
       cwd: "/",

@@ -36,7 +36,7 @@ const kubelet = startKubelet({
   namespace,
   cni: { conf: files.cniConfFolder, bin: files.cniBinFolder },
   sandboxFolder: files.sandboxes,
-  logFolder: paths(lab).logs,
+  logFolder: paths(lab).podLogs,
   prober,
   logger,
 });

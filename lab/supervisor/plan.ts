@@ -123,6 +123,7 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
   const { central, outside, config } = layout;
   const { apiSocket, kubeconfig, controlSocket } = paths(layout.folder);
   const tls = identity(layout, "central");
+  const certificate = ["--cert", tls.cert, "--key", tls.key, "--client-ca", tls.ca];
   const controller = identity(layout, "controller");
   const inside = central.addresses.map((address) => hostPort(address, ports.api));
   const forward = (
@@ -131,10 +132,16 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
     listen: readonly string[],
     to: string,
     after: readonly string[],
+    options: readonly string[] = [],
   ): DaemonSpec => ({
     name,
     ...(namespace === undefined ? {} : { namespace }),
-    command: [...program("lab/forward/main.ts"), ...listen.flatMap((address) => ["--listen", address]), "--to", to],
+    command: [
+      ...program("lab/forward/main.ts"),
+      ...listen.flatMap((address) => ["--listen", address]),
+      ...["--to", to],
+      ...options,
+    ],
     ready: { kind: "started" },
     after,
   });
@@ -148,12 +155,14 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
               ...program("lab/api/main.ts"),
               ...["--state", centralFiles(layout).apiState],
               ...inside.flatMap((address) => ["--listen", address]),
-              ...["--listen-unix", apiSocket, "--cert", tls.cert, "--key", tls.key, "--client-ca", tls.ca],
+              ...["--listen-unix", apiSocket, "--service-cidr", layout.serviceCidrs.join(",")],
+              ...["--pod-log-dir", paths(layout.folder).podLogs],
+              ...certificate,
             ],
             ready: { kind: "socket", path: apiSocket },
             after: [],
           },
-          forward("forward", undefined, [`127.0.0.1:${config.apiPort}`], `unix:${apiSocket}`, ["api"]),
+          forward("forward", undefined, [`127.0.0.1:${config.apiPort}`], `unix:${apiSocket}`, ["api"], certificate),
           {
             name: "scheduler",
             command: [...program("lab/scheduler/main.ts"), "--kubeconfig", kubeconfig],

@@ -194,9 +194,9 @@ ${logTail(name)}`);
 
 /** All that daemons find when they start: folders, namespaces, certificates, kubeconfigs, the CNI plugin. */
 async function foundations(layout: Layout): Promise<string | undefined> {
-  const { pids, logs, kubeconfig } = paths(layout.folder);
+  const { pids, logs, podLogs, kubeconfig } = paths(layout.folder);
   await Promise.all(
-    [pids, logs, layout.central.folder, layout.outside.folder].map((folder) =>
+    [pids, logs, podLogs, layout.central.folder, layout.outside.folder].map((folder) =>
       mkdir(folder, { recursive: true, mode: 0o700 }),
     ),
   );

@@ -62,6 +62,7 @@ export interface Layout {
   readonly prefixLengths: readonly number[];
   readonly clusterCidrs: readonly string[];
   readonly joinCidrs: readonly string[];
+  readonly serviceCidrs: readonly string[];
   readonly nodePrefixes: readonly string[];
 }
 
@@ -72,6 +73,7 @@ const byFamily = {
     internet: "203.0.113.10",
     clusterCidr: "10.244.0.0/16",
     joinCidr: "100.64.0.0/16",
+    serviceCidr: "10.96.0.0/16",
     nodePrefix: "24",
   },
   ipv6: {
@@ -80,6 +82,7 @@ const byFamily = {
     internet: "2001:db8:113::10",
     clusterCidr: "fd00:10:244::/48",
     joinCidr: "fd98::/64",
+    serviceCidr: "fd00:10:96::/112",
     nodePrefix: "64",
   },
 } as const;
@@ -108,6 +111,7 @@ export function layoutOf(config: LabConfig, folder: string): Layout {
     prefixLengths: families.map((family) => family.prefixLength),
     clusterCidrs: families.map((family) => family.clusterCidr),
     joinCidrs: families.map((family) => family.joinCidr),
+    serviceCidrs: families.map((family) => family.serviceCidr),
     nodePrefixes: families.map((family) => family.nodePrefix),
   };
 }
@@ -130,6 +134,8 @@ export function paths(folder: string) {
     pki: join(folder, "pki"),
     pids: join(folder, "pids"),
     logs: join(folder, "logs"),
+    /** What pods' own processes print, in files named after the pods' uids. */
+    podLogs: join(folder, "logs", "pods"),
     /** Where the prober of a host (a node, or `outside`) takes requests. */
     controlSocket: (host: Host) => join(host.folder, "control.sock"),
   } as const;
