@@ -15,7 +15,6 @@ export type ControllerErrorCode = keyof typeof controllerErrorCodes;
 
 export type { ApplyProblem } from "./apply/applier.ts";
 export { managedTables, replicaSpec } from "./apply/managed-columns.ts";
-export { type BenchFigures, type BenchOptions, benchController, type ScenarioFigures } from "./bench.ts";
 export { type ControllerConfig, environmentName, loadConfig, parseArguments } from "./config.ts";
 export { ConfigError, type ConfigErrorCode } from "./config-error.ts";
 export { createEngine, type Engine, type EngineListener, type EngineOptions, type EventSources } from "./engine.ts";

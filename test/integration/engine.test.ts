@@ -61,6 +61,22 @@ describe("the engine", () => {
     expect(await readNorthbound(server)).toEqual(before);
   });
 
+  it("writes and deletes nothing before every watched kind has synced", async () => {
+    const one = await start();
+    await settle(one, cluster);
+    const before = await readNorthbound(server);
+    await one.stop();
+    for (const unsynced of ["node", "namespace", "pod"] as const) {
+      const young = await startSmallEngine(server, createSmallCluster(), { unsynced: [unsynced] });
+      running.push(young);
+      await young.lock.acquired();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(young.operations).toEqual([]);
+      expect(young.engine.synced).toBe(false);
+    }
+    expect(await readNorthbound(server)).toEqual(before);
+  });
+
   it("removes at its start what went while nobody watched, and says whose chassis is gone", async () => {
     const one = await start();
     await settle(one, cluster);
@@ -99,7 +115,7 @@ describe("the engine", () => {
     const two = await start();
     await settle(two, cluster);
     expect(two.lock.held).toBe(true);
-    expect(one.lock.held).toBe(false);
+    await expect.poll(() => one.lock.held).toBe(false);
     one.operations.length = 0;
     cluster.setPod("x/new", { nodeName: "a" });
     one.deliver(cluster);

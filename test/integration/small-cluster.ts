@@ -197,7 +197,11 @@ export interface RunningEngine {
 export async function startSmallEngine(
   server: OvsdbServer,
   cluster: SmallCluster,
-  options: { readonly listener?: EngineListener; readonly annotate?: boolean } = {},
+  options: {
+    readonly listener?: EngineListener;
+    /** Kinds whose first list is not complete yet. */
+    readonly unsynced?: readonly Kind[];
+  } = {},
 ): Promise<RunningEngine> {
   const client = createClient<UntypedModel>({
     endpoints: server.endpoint,
@@ -232,7 +236,6 @@ export async function startSmallEngine(
       objectProblem: (problem) => problems.push(problem),
       chassis: (systemId, state) => chassis.push(`${systemId} ${state}`),
       announce(kind, key) {
-        if (options.annotate === false) return;
         const wanted = kind === "pod" ? engine.podAnnouncement(key) : engine.nodeAnnouncement(key);
         if (wanted !== undefined) cluster.annotate(kind, key, wanted.uid, wanted.text);
       },
@@ -245,7 +248,9 @@ export async function startSmallEngine(
   for (const object of nodes) subjects.node.next({ kind: "upsert", key: object.key, object });
   for (const object of namespaces) subjects.namespace.next({ kind: "upsert", key: object.key, object });
   for (const object of pods) subjects.pod.next({ kind: "upsert", key: object.key, object });
-  for (const kind of ["pod", "namespace", "node"] as const) subjects[kind].next({ kind: "synced" });
+  for (const kind of ["pod", "namespace", "node"] as const) {
+    if (options.unsynced?.includes(kind) !== true) subjects[kind].next({ kind: "synced" });
+  }
   return {
     engine,
     client,
