@@ -127,8 +127,7 @@ function row(name: string, table: TableMetadata): string {
 function metadata(database: DatabaseMetadata): string {
   const tables = Object.entries(database.tables).map(([name, table]) => {
     const columns = Object.entries(table.columns).map(
-      ([column, type]) =>
-        `        ${column}: ${printLiteral({ ...type, key: { ...type.key }, ...(type.value ? { value: { ...type.value } } : {}) }, 8, 8 + column.length + 3)},\n`,
+      ([column, type]) => `        ${column}: ${printLiteral(type, 8, 8 + column.length + 3)},\n`,
     );
     return [
       `    ${name}: {\n`,
