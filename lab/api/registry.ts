@@ -19,6 +19,16 @@ export interface ApiGroup {
   readonly versions: readonly string[];
 }
 
+/** Stable before beta before alpha, newer ones first (`version.CompareKubeAwareVersionStrings`). */
+function byPriority(a: string, b: string): number {
+  const rank = (version: string) => {
+    const [, major = "0", stage, minor = "0"] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version) ?? [];
+    return [stage === undefined ? 2 : stage === "beta" ? 1 : 0, Number(major), Number(minor)];
+  };
+  const [left, right] = [rank(a), rank(b)];
+  return left.map((value, index) => (right[index] ?? 0) - value).find((difference) => difference !== 0) ?? 0;
+}
+
 const none = () => ({});
 
 export function createRegistry(store: Store): Registry {
@@ -36,7 +46,7 @@ export function createRegistry(store: Store): Registry {
         if (!versions.includes(version)) versions.push(version);
         groups.set(group, versions);
       }
-      return [...groups].map(([name, versions]) => ({ name, versions }));
+      return [...groups].map(([name, versions]) => ({ name, versions: versions.sort(byPriority) }));
     },
     register(kind) {
       const bucketName = bucketNameOf(kind);

@@ -35,6 +35,8 @@ export interface Kind {
   readonly kind: string;
   readonly plural: string;
   readonly singular: string;
+  /** `KindList` when not set. */
+  readonly listKind?: string;
   readonly shortNames?: readonly string[];
   readonly categories?: readonly string[];
   readonly namespaced: boolean;

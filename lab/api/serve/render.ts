@@ -59,6 +59,6 @@ export function renderList(
     const text = servedText(resource, entry);
     return resource.custom === true ? text : `{${text.slice(resource.prefix.length)}`;
   });
-  const head = `{"kind":"${resource.kind}List","apiVersion":"${resource.apiVersion}","metadata":${JSON.stringify(metadata)}`;
+  const head = `{"kind":"${resource.listKind ?? `${resource.kind}List`}","apiVersion":"${resource.apiVersion}","metadata":${JSON.stringify(metadata)}`;
   return `${head},"items":[${items.join(",")}]}`;
 }
