@@ -253,13 +253,14 @@ describe("a transaction", () => {
         { code: "DUPLICATE_UUID", operationIndex: 1 },
       ],
       [
-        client
-          .transaction()
-          .insert("Logical_Switch", { ports: [randomUUID()] })
-          .commit(),
+        () =>
+          client
+            .transaction()
+            .insert("Logical_Switch", { ports: [randomUUID()] })
+            .commit(),
         { code: "REFERENTIAL_INTEGRITY", operationIndex: undefined },
       ],
-      [() => client.transaction().assertLock("not mine").commit(), { code: "NOT_OWNER", operationIndex: 0 }],
+      [() => client.transaction().assertLock("not_mine").commit(), { code: "NOT_OWNER", operationIndex: 0 }],
       [() => client.transaction().wait("Logical_Switch", duplicate, { name: "t" }).commit(), { code: "TIMED_OUT" }],
       [() => client.transact([{ op: "abort" }]), { code: "USER_ABORT", operationIndex: 0 }],
       [() => client.transact([{ op: "insert", table: "Nope", row: {} }]), { code: "SYNTAX_ERROR", operationIndex: 0 }],

@@ -6,7 +6,7 @@ import { ovsdbErrorCodes, serverError } from "./errors.ts";
 it("README's table of codes and the code agree", () => {
   const readme = readFileSync(join(import.meta.dirname, "README.md"), "utf8");
   const documented = Object.fromEntries(
-    [...readme.matchAll(/^\| `([A-Z_]+)` \| (.+) \|$/gm)].map(([, code, text]) => [code, text]),
+    [...readme.matchAll(/^\| `([A-Z_]+)` *\| (.+?) *\|$/gm)].map(([, code, text]) => [code, text]),
   );
   expect(documented).toEqual(ovsdbErrorCodes);
 });
