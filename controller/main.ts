@@ -144,7 +144,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
   }
 
   function beginTerm(current: Replica<UntypedModel>): Term {
-    logger.info({ identity: config.identity }, "leading");
+    logger.info("leading");
     // The Lease decides who leads. The lock only fences off a former leader that doesn't know yet, so it is taken.
     const lock = northbound.lock(lockName, { steal: true });
     const began = performance.now();
@@ -204,7 +204,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
       if (!(error instanceof OvsdbError)) throw error;
       logger.debug({ error: describe(error) }, "lock not given back");
     });
-    logger.info({ identity: config.identity }, "no longer leading");
+    logger.info("no longer leading");
   }
 
   /** Begins and ends terms one after the other, however fast the leadership changes. */

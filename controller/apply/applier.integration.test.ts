@@ -232,6 +232,54 @@ describe("the applier", () => {
     expect(said()).toContain("Pod/default/2: Logical_Switch_Port was deleted");
   });
 
+  it("sends at once when idle, and gathers while a transaction is under way", async () => {
+    const one = await start(base());
+    await settled(one);
+    one.groups.length = 0;
+    for (let index = 0; index < 250; index++) one.applier.set([pod(String(index))], performance.now());
+    await settled(one);
+    expect(one.groups).toEqual([1, 100, 100, 49]);
+  });
+
+  it("writes nothing for a pod that comes and goes while a transaction is under way", async () => {
+    const one = await start(base());
+    await settled(one);
+    one.operations.length = 0;
+    one.applier.set([pod("1")], performance.now());
+    one.applier.set([pod("2")], performance.now());
+    one.applier.set([change(podOwner("2"), undefined)], performance.now());
+    await settled(one);
+    expect(one.operations.filter((text) => text.startsWith("insert"))).toEqual(["insert Logical_Switch_Port"]);
+    expect(one.committed).toContain("Pod/default/2");
+  });
+
+  it("spaces repairs out when somebody else keeps changing the same row", async () => {
+    const one = await start(base("1"));
+    await settled(one);
+    one.operations.length = 0;
+    const other = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
+    await other.ready();
+    let changes = 0;
+    const until = performance.now() + 400;
+    while (performance.now() < until) {
+      await other
+        .transaction()
+        .update("Logical_Switch_Port", port("1").uuid, { type: `fight-${changes}` })
+        .commit();
+      changes += 1;
+      await other
+        .transaction()
+        .update("Logical_Switch_Port", port("1").uuid, { addresses: ["unknown"] })
+        .commit();
+    }
+    await other.close();
+    expect(changes).toBeGreaterThan(20);
+    expect(one.operations.length).toBeLessThan(20);
+    await expect
+      .poll(() => members(one, "Logical_Switch_Port", port("1").uuid, "addresses"), { timeout: 10_000 })
+      .toEqual(["0a:00:00:00:00:01 10.0.0.1"]);
+  });
+
   it("sets a bad owner aside, commits all others, and tries it again when its cause is gone", async () => {
     const one = await start(base());
     await settled(one);
