@@ -58,7 +58,7 @@ describe("the controller's process", () => {
     await rm(folder, { recursive: true });
   });
 
-  async function start(identity: string): Promise<RunningController> {
+  async function start(identity: string, more: readonly string[] = []): Promise<RunningController> {
     api.intercept(
       (request) => isList(request) && request.url.pathname === "/api/v1/namespaces",
       (_request, response) =>
@@ -70,6 +70,7 @@ describe("the controller's process", () => {
         main,
         ...["--kubeconfig", join(folder, "kubeconfig"), "--nb", northbound.endpoint, "--sb", southbound.endpoint],
         ...["--bind-address", "127.0.0.1:0", "--identity", identity, "--log-level", "debug"],
+        ...more,
       ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
@@ -181,6 +182,18 @@ describe("the controller's process", () => {
       expect(addresses).toContain(words);
     }
     expect(await controller.stop()).toBe(0);
+  });
+
+  it("reaches the databases over mutual TLS with the files it is given", async () => {
+    await northbound.stop();
+    northbound = await startOvsdbServer({ schemaFile: northboundSchema, listen: "ssl" });
+    const files = northbound.tls?.files;
+    if (files === undefined) throw new Error("the server has no certificates");
+    const one = await start("one", ["--ca", files.ca, "--cert", files.clientCert, "--key", files.clientKey]);
+    createPod("one");
+    await expect.poll(() => annotation("one"), { timeout: 20_000 }).toBeDefined();
+    expect(await one.stop()).toBe(0);
+    expect(one.log.join()).not.toContain("PRIVATE KEY");
   });
 
   it("ends at once on SIGTERM while no database answers", async () => {
