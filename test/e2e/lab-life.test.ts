@@ -1,0 +1,117 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
+import { folderOf, stopLab } from "../../lab/lab.ts";
+
+const repository = join(import.meta.dirname, "..", "..");
+const lab = (...args: string[]) => [join(repository, "lab", "main.ts"), ...args];
+const run = (...args: string[]) => promisify(execFile)(process.execPath, lab(...args), { maxBuffer: 64 * 1024 * 1024 });
+
+/** What a lab of that name has on the machine: namespaces, processes, links of the root namespace, files. */
+function traces(name: string): string[] {
+  const namespaces = existsSync("/run/netns")
+    ? readdirSync("/run/netns").filter((entry) => entry.startsWith(`ob-${name}-`))
+    : [];
+  const folder = folderOf(name);
+  const processes = readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+        return command.includes(folder) ? [`${pid} ${command}`] : [];
+      } catch (error) {
+        // It ended while we looked.
+        if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return [];
+        throw error;
+      }
+    });
+  return [...namespaces, ...processes, ...(existsSync(folder) ? [folder] : [])];
+}
+
+const linksOfRoot = () =>
+  (JSON.parse(execFileSync("ip", ["-json", "link"]).toString()) as { ifname: string }[])
+    .map(({ ifname }) => ifname)
+    .sort();
+
+const names = ["lifea", "lifeb", "lifec", "lifed"];
+
+afterAll(async () => {
+  for (const name of names) await stopLab(name);
+});
+
+/** Starts `lab up` and resolves as soon as it has made its first namespace. */
+async function upUntilUnderWay(name: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, lab("up", "--nodes", "1", "--name", name), {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  await expect.poll(() => traces(name).some((trace) => trace.startsWith(`ob-${name}`)), { timeout: 60_000 }).toBe(true);
+  return child;
+}
+
+const ended = (child: ChildProcess) =>
+  child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise<void>((resolve) => child.once("exit", () => resolve()));
+
+describe("the life of a lab", () => {
+  it("two of them run side by side, `up` twice is fine, and `down` leaves nothing", async () => {
+    const links = linksOfRoot();
+    await Promise.all([
+      run("up", "--nodes", "1", "--name", "lifea"),
+      run("up", "--nodes", "1", "--name", "lifeb", "--ipv6-only"),
+    ]);
+    expect(linksOfRoot()).toEqual(links);
+    await run("up", "--nodes", "1", "--name", "lifea");
+    for (const name of ["lifea", "lifeb"]) {
+      const { stdout } = await run("check", "--name", name, "--json");
+      expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+      await run("down", "--name", name);
+      expect(traces(name)).toEqual([]);
+    }
+    expect(linksOfRoot()).toEqual(links);
+  });
+
+  it("Ctrl-C in the middle of `up` leaves nothing", async () => {
+    const child = await upUntilUnderWay("lifec");
+    child.kill("SIGINT");
+    await ended(child);
+    await expect.poll(() => traces("lifec"), { timeout: 30_000 }).toEqual([]);
+  });
+
+  it("a parent killed in the middle of `up` leaves nothing", async () => {
+    const child = await upUntilUnderWay("lifec");
+    child.kill("SIGKILL");
+    await ended(child);
+    await expect.poll(() => traces("lifec"), { timeout: 30_000 }).toEqual([]);
+  });
+
+  it("probes from a file are answered in their order", async () => {
+    await run("up", "--nodes", "1", "--name", "lifed");
+    const child = spawn(process.execPath, lab("probe", "--name", "lifed", "--file", "-", "--json"), {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    child.stdin.end(
+      JSON.stringify([
+        { from: "default/demo-1", to: "default/demo-2", port: 8080, protocol: "tcp", expect: "connected" },
+        { from: "default/demo-1", to: "default/demo-2", port: 9, protocol: "udp", expect: "refused" },
+        { from: "node:node1", to: "default/demo-1", protocol: "icmp", expect: "connected" },
+        { from: "default/demo-1", to: "192.0.2.1", port: 80, protocol: "tcp" },
+      ]),
+    );
+    const text: string[] = [];
+    for await (const line of createInterface(child.stdout)) text.push(line);
+    const outcomes = JSON.parse(text.join("\n")) as { verdict: string; peer?: string }[];
+    expect(outcomes.map(({ verdict }) => verdict).slice(0, 3)).toEqual(["connected", "refused", "connected"]);
+    expect(outcomes[0]?.peer).toBe("default/demo-2");
+    expect(outcomes).toHaveLength(4);
+  });
+
+  it("a supervisor that is killed takes everything with it", async () => {
+    const pid = Number(readFileSync(join(folderOf("lifed"), "pids", "supervisor"), "utf8"));
+    process.kill(pid, "SIGKILL");
+    await expect.poll(() => traces("lifed"), { timeout: 30_000 }).toEqual([]);
+  });
+});

@@ -1,0 +1,124 @@
+import { createGraph } from "../../controller/graph/graph.ts";
+import { createIpam } from "../../controller/ipam/ipam.ts";
+import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
+import { projectNode } from "../../controller/state/node.ts";
+import { projectPod } from "../../controller/state/pod.ts";
+import type { DesiredValue } from "../../controller/translate/desired.ts";
+import { ownerKey } from "../../controller/translate/owner.ts";
+import { type KubeClient, nodes, pods } from "../../kube/index.ts";
+import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-client-ts/index.ts";
+
+/** Tables in which the controller keeps rows. */
+const tables = [
+  "Logical_Router",
+  "Logical_Router_Policy",
+  "Logical_Router_Port",
+  "Logical_Router_Static_Route",
+  "Logical_Switch",
+  "Logical_Switch_Port",
+  "NAT",
+] as const;
+
+export interface OurRow {
+  readonly table: string;
+  readonly owner: string;
+  readonly row: UntypedRow;
+}
+
+/** The rows that bear an owner of ours, by UUID, as the server has them now. */
+export async function readOurRows(endpoint: string): Promise<ReadonlyMap<string, OurRow>> {
+  const client = createClient<UntypedModel>({ endpoints: endpoint, database: "OVN_Northbound" });
+  try {
+    const replica = await client.replicate(Object.fromEntries(tables.map((table) => [table, "all"])));
+    const found = new Map<string, OurRow>();
+    for (const table of tables) {
+      for (const row of replica.table(table).values()) {
+        const owner = (row.external_ids as ReadonlyMap<string, string>).get(ownerKey);
+        if (owner !== undefined) found.set(String(row._uuid), { table, owner, row });
+      }
+    }
+    return found;
+  } finally {
+    await client.close();
+  }
+}
+
+/** One way of writing a value, whichever side it is from: sets and maps have no order. */
+function plain(value: unknown): string {
+  if (value === undefined) return "[]";
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return JSON.stringify(value.map(String).sort());
+  if (Symbol.iterator in value) {
+    const members = [...(value as Iterable<unknown>)];
+    return "get" in value ? plain(Object.fromEntries(members as [string, unknown][])) : plain(members);
+  }
+  return JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** An optional column that is set may be desired as a set of one. */
+function sameValue(desired: DesiredValue, actual: unknown): boolean {
+  return plain(desired) === plain(actual) || (actual !== undefined && plain(desired) === plain([actual]));
+}
+
+export interface Comparison {
+  /** What differs, in words; empty when the database holds exactly what a translation from scratch gives. */
+  readonly differences: readonly string[];
+  readonly podPorts: number;
+}
+
+/**
+ * Translates what Kubernetes says now from scratch, with the reservations that the database holds, and compares each row,
+ * each membership and the absence of all others with the database.
+ */
+export async function compareWithScratch(
+  client: KubeClient,
+  network: NetworkConfig,
+  endpoint: string,
+): Promise<Comparison> {
+  const actual = await readOurRows(endpoint);
+  const [podList, nodeList] = await Promise.all([client.list<unknown>(pods), client.list<unknown>(nodes)]);
+  const podRecords = podList.items.map(projectPod);
+  const nodeRecords = nodeList.items.map(projectNode);
+  const ipam = createIpam(network);
+  const ports = [...actual.values()].filter(({ table }) => table === "Logical_Switch_Port");
+  ipam.restore({
+    pods: podRecords,
+    nodes: nodeRecords,
+    rows: ports.map(({ owner, row }) => ({
+      owner,
+      addresses: [...(row.addresses as ReadonlySet<string>)],
+      uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
+    })),
+  });
+  const graph = createGraph({ network, ipam, report: () => undefined });
+  for (const object of nodeRecords) graph.apply({ kind: "node", change: "upsert", key: object.key, object });
+  for (const object of podRecords) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
+  const bundles = graph.flush().flatMap(({ bundle }) => (bundle === undefined ? [] : [bundle]));
+
+  const differences: string[] = [];
+  const expected = new Set<string>();
+  for (const row of bundles.flatMap(({ rows }) => rows)) {
+    expected.add(row.uuid);
+    const found = actual.get(row.uuid);
+    if (found === undefined) {
+      differences.push(`${row.table} ${row.owner} is missing`);
+      continue;
+    }
+    for (const [column, value] of Object.entries(row.columns)) {
+      if (!sameValue(value, found.row[column])) {
+        differences.push(`${row.owner} ${column}: ${plain(found.row[column])} instead of ${plain(value)}`);
+      }
+    }
+  }
+  for (const [uuid, { table, owner }] of actual) {
+    if (!expected.has(uuid)) differences.push(`${table} ${owner} is one too many`);
+  }
+  for (const { table, row, column, member } of bundles.flatMap(({ memberships }) => memberships)) {
+    const set = actual.get(row)?.row[column] as ReadonlySet<string> | undefined;
+    if (set?.has(member) !== true) differences.push(`${table} ${row} ${column} lacks ${member}`);
+  }
+  const podPorts = ports.filter(({ owner }) => owner.startsWith("Pod/"));
+  const addresses = podPorts.flatMap(({ row }) => [...(row.addresses as ReadonlySet<string>)]);
+  if (new Set(addresses).size !== addresses.length) differences.push("two ports have one address");
+  return { differences, podPorts: podPorts.length };
+}
