@@ -22,7 +22,12 @@ type Step =
   /** Some pending events of each kind arrive: kinds overtake each other, and what waits comes in one batch or in many. */
   | { readonly kind: "deliver"; readonly count: number }
   | { readonly kind: "settle" }
-  | { readonly kind: "restart" };
+  | { readonly kind: "restart" }
+  /** The controller dies with a transaction under way, perhaps. */
+  | { readonly kind: "crash" }
+  /** The database's server is killed, and comes back later. */
+  | { readonly kind: "kill server" }
+  | { readonly kind: "start server" };
 
 const cluster = (text: string, act: (cluster: SmallCluster) => void): Step => ({ kind: "cluster", text, act });
 
@@ -61,6 +66,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.integer({ min: 1, max: 4 }).map((count): Step => ({ kind: "deliver", count })) },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: "settle" }) },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: "restart" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "crash" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "kill server" }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ kind: "start server" }) },
 );
 
 const history = fc.array(step, { minLength: 5, maxLength: 60, size: "max" });
@@ -75,17 +83,40 @@ it("any history of events and restarts ends in what a from-scratch translation g
         const { foreign } = await readNorthbound(server);
         const world = createSmallCluster();
         running = await startSmallEngine(server, world);
+        let isUp = true;
+        const startServer = async (): Promise<void> => {
+          if (!isUp) await server.restart();
+          isUp = true;
+        };
         for (const next of steps) {
-          if (next.kind === "cluster") next.act(world);
-          else if (next.kind === "settle") await settle(running, world);
-          else if (next.kind === "restart") {
-            await running.stop();
-            running = await startSmallEngine(server, world);
-          } else {
-            running.deliver(world, next.count);
-            await new Promise((resolve) => setImmediate(resolve));
+          switch (next.kind) {
+            case "cluster":
+              next.act(world);
+              break;
+            case "deliver":
+              running.deliver(world, next.count);
+              await new Promise((resolve) => setImmediate(resolve));
+              break;
+            case "settle":
+              await startServer();
+              await settle(running, world);
+              break;
+            case "kill server":
+              if (isUp) await server.kill();
+              isUp = false;
+              break;
+            case "start server":
+              await startServer();
+              break;
+            case "crash":
+            case "restart":
+              await startServer();
+              if (next.kind === "crash") await running.client.close();
+              await running.stop();
+              running = await startSmallEngine(server, world);
           }
         }
+        await startServer();
         await settle(running, world);
         const expected = await fromScratch(server, world);
         const found = await readNorthbound(server);

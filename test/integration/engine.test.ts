@@ -1,5 +1,5 @@
 import { createClient, type UntypedModel } from "ovsdb-client-ts";
-import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
+import { type OvsdbServer, startOvsdbCluster, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   addForeignRows,
@@ -12,6 +12,33 @@ import {
   settle,
   startSmallEngine,
 } from "./small-cluster.ts";
+
+describe("the engine on a RAFT cluster", () => {
+  it("ends as from scratch when the leader is killed in the middle of the load", async () => {
+    const servers = await startOvsdbCluster({ schemaFile: northboundSchema });
+    const cluster = createSmallCluster();
+    for (let index = 0; index < 26; index++) cluster.setNode(String.fromCharCode(65 + index), true);
+    const one = await startSmallEngine({ endpoint: servers.endpoints.join(",") }, cluster);
+    try {
+      for (let index = 0; index < 90; index++) {
+        cluster.setPod(`x/${index}`, { nodeName: String.fromCharCode(65 + (index % 26)) });
+        if (index % 7 === 0) cluster.deletePod(`x/${index}`);
+        one.deliver(cluster);
+        if (index % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (index === 45) {
+          const leader = await servers.leader();
+          await servers.servers[leader ?? 0]?.kill();
+        }
+      }
+      await settle(one, cluster);
+      const server = { endpoint: servers.endpoints.join(",") };
+      expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
+    } finally {
+      await one.stop();
+      await servers.stop();
+    }
+  });
+});
 
 describe("the engine", () => {
   let server: OvsdbServer;

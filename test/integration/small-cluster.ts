@@ -25,7 +25,6 @@ import {
   type UntypedModel,
   type UntypedRow,
 } from "ovsdb-client-ts";
-import type { OvsdbServer } from "ovsdb-client-ts/testing";
 import { Subject } from "rxjs";
 
 export const northboundSchema = "/usr/share/ovn/ovn-nb.ovsschema";
@@ -179,6 +178,11 @@ export function createSmallCluster(): SmallCluster {
   };
 }
 
+/** Where the northbound database is. */
+export interface Database {
+  readonly endpoint: string;
+}
+
 /** A controller's engine on a real northbound server, fed from a {@link SmallCluster}. */
 export interface RunningEngine {
   readonly engine: Engine;
@@ -195,7 +199,7 @@ export interface RunningEngine {
 }
 
 export async function startSmallEngine(
-  server: OvsdbServer,
+  server: Database,
   cluster: SmallCluster,
   options: {
     readonly listener?: EngineListener;
@@ -299,7 +303,7 @@ const isOurs = (row: UntypedRow): boolean =>
 
 /** Every row as the server has it, by table and uuid, read anew over a connection of its own. */
 export async function readNorthbound(
-  server: OvsdbServer,
+  server: Database,
 ): Promise<{ ours: Record<string, PlainRow>; foreign: Record<string, PlainRow> }> {
   const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
   await client.ready();
@@ -320,7 +324,7 @@ export async function readNorthbound(
  * What a controller that has never run before would have in the database, given the cluster and the addresses that the
  * database and the annotations say are held: every row from scratch, without applier or replica.
  */
-export async function fromScratch(server: OvsdbServer, cluster: SmallCluster): Promise<Record<string, PlainRow>> {
+export async function fromScratch(server: Database, cluster: SmallCluster): Promise<Record<string, PlainRow>> {
   const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
   await client.ready();
   const tables = managedTables(client.schema);
@@ -371,7 +375,7 @@ function defaults(client: Client<UntypedModel>, table: string, column: string): 
 }
 
 /** Rows of somebody else, of the kinds that ours are of. */
-export async function addForeignRows(server: OvsdbServer): Promise<void> {
+export async function addForeignRows(server: Database): Promise<void> {
   const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
   await client.ready();
   const port = "11111111-1111-4111-8111-111111111111";
