@@ -110,8 +110,8 @@ describe("the life of a lab", () => {
   });
 
   it("a supervisor that is killed takes everything with it", async () => {
-    const pid = Number(readFileSync(join(folderOf("lifed"), "pids", "supervisor"), "utf8"));
-    process.kill(pid, "SIGKILL");
+    const supervisor = traces("lifed").find((trace) => trace.includes("supervisor/main.ts"));
+    process.kill(Number.parseInt(supervisor ?? "", 10), "SIGKILL");
     await expect.poll(() => traces("lifed"), { timeout: 30_000 }).toEqual([]);
   });
 });
