@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Matrix, measureMatrix } from "./probing/matrix.ts";
+import type { Matrix } from "./probing/matrix.ts";
 import { type ProbeOutcome, type ProbeSpec, probeSpec } from "./probing/probe-spec.ts";
 import { runProbes } from "./probing/run-probes.ts";
 import { createWhereabouts } from "./probing/whereabouts.ts";
 import { type DaemonStatus, labMarkVariable } from "./supervisor/daemon.ts";
 import { freePort, type Lifeline, launchSupervisor, readConfig, supervisorRuns } from "./supervisor/launch.ts";
-import { leaveCluster } from "./supervisor/milestones.ts";
+import { leaveCluster } from "./supervisor/leave-cluster.ts";
 import { hostEnvironment } from "./supervisor/plan.ts";
 import { askSupervisor, type SupervisorEvent } from "./supervisor/protocol.ts";
 import { labMark, tearDown } from "./supervisor/teardown.ts";
@@ -168,7 +168,8 @@ function labOf(layout: Layout, lifeline: Lifeline | undefined): Lab {
         layout,
         probes.map((probe) => probeSpec.parse(probe)),
       ),
-    check: () => measureMatrix(layout),
+    // What speaks to the API is slow to load, and most commands do without.
+    check: async () => (await import("./probing/matrix.ts")).measureMatrix(layout),
     async exec(target, command, options = {}) {
       const place = await placeOf(layout, target);
       return run(["nsenter", `--net=${place.namespace}`, ...command], { env: place.env, ...options });

@@ -1,7 +1,6 @@
 import { styleText } from "node:util";
 import { Listr, type ListrTask } from "listr2";
 import { type Lab, startLab } from "../lab.ts";
-import { measureMatrix } from "../probing/matrix.ts";
 import type { Step, SupervisorEvent } from "../supervisor/protocol.ts";
 import type { Family } from "../topology/layout.ts";
 import { matrixText } from "./check.ts";
@@ -56,7 +55,7 @@ export async function up(flags: UpFlags): Promise<number> {
       `lab: ${lab.name} goes on as it was built (${config.nodes} nodes, ${config.families.join(" and ")}); take it down first to change that\n`,
     );
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  const matrix = flags.check && flags.demoPods ? await measureMatrix(lab.layout) : undefined;
+  const matrix = flags.check && flags.demoPods ? await lab.check() : undefined;
   interruption.end();
   lab.detach();
   if (flags.json === true) {

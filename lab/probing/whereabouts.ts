@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { createKubeClient, type KubeClient, loadKubeConfig, pods, services } from "@ovenbird/kube";
+import type { KubeClient, Resource } from "@ovenbird/kube";
 import { z } from "zod";
 import { addressesOf, readSandboxes } from "../kubelet/sandbox-store.ts";
 import { nodeFiles } from "../supervisor/plan.ts";
@@ -32,10 +32,13 @@ const serviceShape = z.object({ spec: z.object({ clusterIPs: z.array(z.string())
 
 export function createWhereabouts(layout: Layout): Whereabouts {
   let client: KubeClient | undefined;
-  const connected = () => {
-    client ??= createKubeClient(loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
-    return client;
-  };
+  /** Only what no sandbox tells is asked of the API, whose client is slow to load. */
+  async function fetch(plural: "pods" | "services", key: string): Promise<unknown> {
+    const kube = await import("@ovenbird/kube");
+    client ??= kube.createKubeClient(kube.loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
+    const resource: Resource = plural === "pods" ? kube.pods : kube.services;
+    return client.get(resource, target(key));
+  }
   /** Sandboxes come first: they are what really runs, and need no API. */
   const sandboxed = new Map<string, PodPlace>();
   for (const host of layout.nodes)
@@ -50,7 +53,7 @@ export function createWhereabouts(layout: Layout): Whereabouts {
   async function pod(key: string): Promise<PodPlace> {
     const known = sandboxed.get(key);
     if (known !== undefined) return known;
-    const { spec, status } = podShape.parse(await connected().get(pods, target(key)));
+    const { spec, status } = podShape.parse(await fetch("pods", key));
     const host = layout.nodes.find(({ name }) => name === spec.nodeName);
     if (host === undefined || !spec.hostNetwork) throw new Error(`pod ${key} does not run here yet`);
     const place = { host, namespace: namespacePath(host.namespace), addresses: status.podIPs.map(({ ip }) => ip) };
@@ -69,7 +72,7 @@ export function createWhereabouts(layout: Layout): Whereabouts {
     const known = host(to);
     if (known !== undefined) return known.addresses;
     if (to.startsWith("service:"))
-      return serviceShape.parse(await connected().get(services, target(to.slice("service:".length)))).spec.clusterIPs;
+      return serviceShape.parse(await fetch("services", to.slice("service:".length))).spec.clusterIPs;
     return (await pod(to)).addresses;
   }
 
