@@ -277,15 +277,18 @@ export function createClient<M = UntypedModel>(options: ClientOptions): Client<M
     });
   }
 
-  async function transact(
+  /** `texts`: the operations as JSON, where they have been written already. */
+  async function execute(
     operations: readonly Operation[],
     request: RequestOptions = {},
+    texts?: readonly string[],
   ): Promise<readonly OperationResult[]> {
     const { session } = connected();
     if (codecs === undefined) throw new OvsdbError("NOT_CONNECTED", "The schema is not known yet");
     let reply: unknown;
     try {
-      reply = await session.request("transact", [database, ...operations], request);
+      const params = texts === undefined ? [database, ...operations] : { texts: [JSON.stringify(database), ...texts] };
+      reply = await session.request("transact", params, request);
     } catch (error) {
       const unknown = session.closed || (error instanceof OvsdbError && error.code === "TIMED_OUT");
       if (!unknown || (error instanceof OvsdbError && error.code === "ABORTED")) throw error;
@@ -365,10 +368,10 @@ export function createClient<M = UntypedModel>(options: ClientOptions): Client<M
       return schema;
     },
     ready,
-    transact,
+    transact: (operations, request) => execute(operations, request),
     transaction() {
       if (codecs === undefined) throw new OvsdbError("NOT_CONNECTED", "The schema is not known yet");
-      return createTransaction<M>(codecs, transact);
+      return createTransaction<M>(codecs, execute);
     },
     // The rows that come out are shaped by the server's schema, which is what the model M describes.
     replicate: replicate as unknown as Client<M>["replicate"],

@@ -17,6 +17,11 @@ export interface SessionOptions {
   readonly pieceThresholdBytes?: number | undefined;
 }
 
+/** Parameters that are JSON already, each by itself. */
+export interface EncodedParams {
+  readonly texts: readonly string[];
+}
+
 export type ReplyHandler = (error: OvsdbError | undefined, result: unknown) => void;
 
 /** JSON-RPC 1.0 over one connection, both ways (RFC 7047 section 4). Knows no socket. */
@@ -25,9 +30,14 @@ export interface Session {
    * Sends a request and calls back in the moment that the reply is read, before any later message is.
    * Returns the request's id. @throws OvsdbError CONNECTION_LOST or BACKPRESSURE; nothing was sent then
    */
-  send(method: string, params: readonly unknown[], onReply: ReplyHandler, onPiece?: PieceHandler): number;
+  send(
+    method: string,
+    params: readonly unknown[] | EncodedParams,
+    onReply: ReplyHandler,
+    onPiece?: PieceHandler,
+  ): number;
   /** Like `send`, as a promise. Rejects with what the server said, ABORTED, TIMED_OUT or what ended the session. */
-  request(method: string, params: readonly unknown[], options?: RequestOptions): Promise<unknown>;
+  request(method: string, params: readonly unknown[] | EncodedParams, options?: RequestOptions): Promise<unknown>;
   /** @throws OvsdbError when the stream can't be followed any more; the session must be closed then */
   receive(chunk: Buffer): void;
   /** Fails everything that waits. */
@@ -106,7 +116,12 @@ export function createSession(options: SessionOptions): Session {
     } else request.onReply(undefined, message.result);
   }
 
-  function send(method: string, params: readonly unknown[], onReply: ReplyHandler, onPiece?: PieceHandler): number {
+  function send(
+    method: string,
+    params: readonly unknown[] | EncodedParams,
+    onReply: ReplyHandler,
+    onPiece?: PieceHandler,
+  ): number {
     if (closedBy !== undefined) throw closedBy;
     if (pending.size >= options.maxPendingRequests) {
       throw new OvsdbError("BACKPRESSURE", `${pending.size} requests wait for their reply`);
@@ -115,7 +130,10 @@ export function createSession(options: SessionOptions): Session {
       throw new OvsdbError("BACKPRESSURE", "The server doesn't read what was sent");
     }
     const id = nextId++;
-    const text = stringifyExact({ method, params, id });
+    const text =
+      "texts" in params
+        ? `{"method":${JSON.stringify(method)},"params":[${params.texts.join(",")}],"id":${id}}`
+        : stringifyExact({ method, params, id });
     pending.set(id, { method, onReply, onPiece });
     post(text);
     return id;

@@ -1,5 +1,6 @@
 import { type ColumnCodec, compileColumn } from "./codec.ts";
 import { OvsdbError, serverError } from "./errors.ts";
+import { stringifyExact } from "./json.ts";
 import type { RowMutations, TableName, UntypedModel, WritableRow } from "./model.ts";
 import type { Condition, Mutation, Operation, OperationResult, Uuid, WireRow, WireValue } from "./operation.ts";
 import type { RequestOptions } from "./options.ts";
@@ -98,26 +99,32 @@ function pushMutations(mutations: Mutation[], codec: ColumnCodec, mutation: AnyM
  */
 export function createTransaction<M = UntypedModel>(
   codecs: SchemaCodecs,
-  send: (operations: readonly Operation[], options?: RequestOptions) => Promise<readonly OperationResult[]>,
+  send: (
+    operations: readonly Operation[],
+    options: RequestOptions | undefined,
+    texts: readonly string[],
+  ) => Promise<readonly OperationResult[]>,
 ): Transaction<M> {
   const operations: Operation[] = [];
+  // Written as JSON at once: while one transaction is under way, the work on the next one is done.
+  const texts: string[] = [];
+  const add = (operation: Operation): Transaction<M> => {
+    texts.push(stringifyExact(operation));
+    operations.push(operation);
+    return transaction;
+  };
   const whereUuid = (uuid: Uuid): readonly Condition[] => [["_uuid", "==", ["uuid", uuid]]];
   const transaction: Transaction<M> = {
     operations,
     insert(table, row, uuid) {
       const wire = encodeRow(codecs, table, row, false);
-      operations.push(
-        uuid === undefined ? { op: "insert", table, row: wire } : { op: "insert", table, uuid, row: wire },
-      );
-      return transaction;
+      return add(uuid === undefined ? { op: "insert", table, row: wire } : { op: "insert", table, uuid, row: wire });
     },
     update(table, uuid, row) {
-      operations.push({ op: "update", table, where: whereUuid(uuid), row: encodeRow(codecs, table, row, true) });
-      return transaction;
+      return add({ op: "update", table, where: whereUuid(uuid), row: encodeRow(codecs, table, row, true) });
     },
     delete(table, uuid) {
-      operations.push({ op: "delete", table, where: whereUuid(uuid) });
-      return transaction;
+      return add({ op: "delete", table, where: whereUuid(uuid) });
     },
     mutate(table, uuid, changes) {
       const mutations: Mutation[] = [];
@@ -126,24 +133,20 @@ export function createTransaction<M = UntypedModel>(
         const mutation = byColumn[column];
         if (mutation !== undefined) pushMutations(mutations, codecs(table, column), mutation);
       }
-      if (mutations.length > 0) operations.push({ op: "mutate", table, where: whereUuid(uuid), mutations });
-      return transaction;
+      return mutations.length === 0 ? transaction : add({ op: "mutate", table, where: whereUuid(uuid), mutations });
     },
     wait(table, uuid, row, { until = "==", timeoutMs = 0 } = {}) {
       const wire = encodeRow(codecs, table, row, true);
       const columns = Object.keys(wire);
-      operations.push({ op: "wait", table, where: whereUuid(uuid), columns, until, rows: [wire], timeout: timeoutMs });
-      return transaction;
+      return add({ op: "wait", table, where: whereUuid(uuid), columns, until, rows: [wire], timeout: timeoutMs });
     },
     assertLock(name) {
-      operations.push({ op: "assert", lock: name });
-      return transaction;
+      return add({ op: "assert", lock: name });
     },
     comment(text) {
-      operations.push({ op: "comment", comment: text });
-      return transaction;
+      return add({ op: "comment", comment: text });
     },
-    commit: (options) => send(operations, options),
+    commit: (options) => send(operations, options, texts),
   };
   return transaction;
 }
