@@ -7,6 +7,7 @@ import { type CniMetrics, type CniServer, createCniServer, type Readiness } from
 import type { Condition } from "./condition.ts";
 import type { AgentConfig } from "./config.ts";
 import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
+import { concernsOf } from "./database-changes.ts";
 import { createGateway, type Gateway } from "./gateway/index.ts";
 import { followNode, patchChassis } from "./kubernetes-node.ts";
 import { createPodLinks } from "./links/index.ts";
@@ -246,7 +247,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       config.ovsRundir,
       config.gatewayBridge,
       () => {
-        gateway?.forgetFlows();
+        gateway?.vswitchdRestarted();
         gatewayTask.trigger();
       },
       logger,
@@ -263,27 +264,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   function onDatabaseChanges(changes: readonly RowChange<OpenVswitch>[]): void {
-    for (const change of changes) {
-      if (change.table === "Open_vSwitch") {
-        if (change.kind !== "modify" || change.changed.external_ids || change.changed.bridges)
-          openVswitchTask.trigger();
-      } else if (change.table === "Bridge" || change.table === "Port" || change.table === "Interface") {
-        // Each pod changes the integration bridge's ports.
-        const onlyPorts = change.table === "Bridge" && change.kind === "modify" && isOnly(change.changed, "ports");
-        const { name } = change.row;
-        if (gateway?.concerns(change.row)) {
-          // A new device of the bridge: vswitchd has restarted.
-          const renewed = change.table === "Interface" && change.kind === "modify" && change.changed.ifindex;
-          if (renewed && name === config.gatewayBridge) gateway.forgetFlows();
-          gatewayTask.trigger();
-        }
-        if (management?.concerns(change.row) && !onlyPorts) managementTask.trigger();
-        if (name === openVswitch?.integrationBridge && !onlyPorts) openVswitchTask.trigger();
-        if (change.table === "Bridge" && name === config.gatewayBridge && change.kind !== "modify") {
-          openVswitchTask.trigger();
-        }
-      }
-    }
+    const parts = {
+      gateway,
+      management,
+      gatewayBridge: config.gatewayBridge,
+      integrationBridge: openVswitch?.integrationBridge,
+    };
+    const concerns = new Set(changes.flatMap((change) => concernsOf(change, parts)));
+    if (concerns.has("vswitchd-restarted")) gateway?.vswitchdRestarted();
+    if (concerns.has("open-vswitch")) openVswitchTask.trigger();
+    if (concerns.has("gateway")) gatewayTask.trigger();
+    if (concerns.has("management")) managementTask.trigger();
   }
 
   const patience = setTimeout(() => {
@@ -320,11 +311,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       netfilter.close();
     },
   };
-}
-
-function isOnly(changed: object, column: string): boolean {
-  const columns = Object.keys(changed);
-  return columns.length === 1 && columns[0] === column;
 }
 
 function integrationBridgeOf({ replica }: VswitchdSession): string {

@@ -21,6 +21,7 @@ import {
 import { bridgeFlows, flowText, type ServiceEntry } from "./bridge-flows.ts";
 import {
   defaultGateways,
+  holdsHostNetwork,
   mergeHostNetworks,
   moveHostNetwork,
   readHostNetwork,
@@ -30,6 +31,14 @@ import {
 import { installFlows } from "./install-flows.ts";
 import { type BridgeMemory, memoryKey, readMemory } from "./memory.ts";
 import { takeUplink } from "./take-uplink.ts";
+
+/**
+ * How long after its start vswitchd may still take a device down and up again (it does to set a hardware address), which
+ * costs the device its routes and IPv6 addresses. What goes missing within this time was taken by nobody on purpose.
+ */
+const settlingMs = 10_000;
+/** Each repair is itself a change of routes: what can't be repaired must not be tried without end. */
+const mostLooksWhileUnsettled = 100;
 
 export interface GatewayOptions {
   readonly session: VswitchdSession;
@@ -57,8 +66,8 @@ export interface Gateway {
   readonly state: GatewayState;
   /** Brings bridge, addresses, routes, guard and flows to what they should be; idempotent. */
   reconcile(): Promise<void>;
-  /** Forgets what was installed: vswitchd has restarted and its flows are gone. */
-  forgetFlows(): void;
+  /** vswitchd has restarted: its flows are gone, and its devices are still being set up. */
+  vswitchdRestarted(): void;
   /** Whether a change of an interface, port or bridge can concern the gateway. */
   concerns(row: { readonly name: string; readonly type?: string }): boolean;
 }
@@ -68,6 +77,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { session, socket, netfilter, bridgeName, uplink, logger } = options;
   let state: GatewayState = { kind: "waiting", reason: "not looked at yet" };
   let installedFlows: string | undefined;
+  let settledAtMs = performance.now() + settlingMs;
+  let looksWhileUnsettled = mostLooksWhileUnsettled;
+  let lastMac: string | undefined;
   const services: readonly ServiceEntry[] = [];
 
   async function next(): Promise<GatewayState> {
@@ -87,7 +99,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       disableTxOffload(bridgeName);
       disableTxOffload(uplinkInterface.row.name);
     }
-    await settleHostNetwork(options, bridge, device, uplinkInterface.row.name);
+    const unsettled = looksWhileUnsettled > 0 && (performance.now() < settledAtMs || device.mac !== lastMac);
+    if (unsettled) looksWhileUnsettled -= 1;
+    await settleHostNetwork(options, bridge, device, uplinkInterface.row.name, unsettled);
+    lastMac = device.mac;
     // Not before the addresses have left the uplink: until then the host's stack still hears through it.
     if (userspace) guardDevice(netfilter, uplinkInterface.row.name);
     return present(bridge, uplinkInterface);
@@ -141,8 +156,10 @@ export function createGateway(options: GatewayOptions): Gateway {
         logger.info({ reason: state.reason }, "the gateway waits");
       }
     },
-    forgetFlows() {
+    vswitchdRestarted() {
       installedFlows = undefined;
+      settledAtMs = performance.now() + settlingMs;
+      looksWhileUnsettled = mostLooksWhileUnsettled;
     },
     concerns: ({ name, type }) => name === bridgeName || name === uplink || type === "patch",
   };
@@ -150,14 +167,15 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 /**
  * Sees to it that the bridge's device bears the host's addresses and routes, and remembers them.
- * A device that is new, or down, or one whose move was interrupted gets what is remembered; otherwise what it bears is
- * the truth and is remembered anew.
+ * A device that is new, or down, or one whose move was interrupted gets what is remembered, and so does one that vswitchd
+ * is still setting up; otherwise what it bears is the truth and is remembered anew.
  */
 async function settleHostNetwork(
   options: GatewayOptions,
   bridge: OpenVswitchRows.Bridge,
   device: Link,
   uplinkName: string,
+  unsettled: boolean,
 ): Promise<void> {
   const { session, socket, bridgeName, uplink, logger } = options;
   const memory = readMemory(bridge.external_ids);
@@ -172,25 +190,25 @@ async function settleHostNetwork(
     const network = memory?.phase === "moving" ? mergeHostNetworks(memory.network, onUplink) : onUplink;
     await remember(session, bridge, memory, { phase: "moving", network });
     moveHostNetwork(socket, network, bridgeName, uplinkName);
+    await remember(session, bridge, undefined, { phase: "settled", linkIndex: device.index, network });
     logger.info({ bridge: bridgeName, uplink, addresses: network.addresses }, "moved the host's addresses and routes");
-  } else if (memory && isFresh(memory, device, onBridge.addresses)) {
+    return;
+  }
+  const restored = memory && (isFresh(memory, device) || (unsettled && !holdsHostNetwork(onBridge, memory.network)));
+  if (restored) {
     moveHostNetwork(socket, memory.network, bridgeName);
     logger.info(
       { bridge: bridgeName, addresses: memory.network.addresses },
       "put the host's addresses and routes back",
     );
   }
-  const network = readHostNetwork(socket, device);
+  // Not what is read back at once: vswitchd may have taken the device down in between.
+  const network = memory && (restored || unsettled) ? mergeHostNetworks(memory.network, onBridge) : onBridge;
   await remember(session, bridge, memory, { phase: "settled", linkIndex: device.index, network });
 }
 
-function isFresh(memory: BridgeMemory, device: Link, addresses: readonly string[]): boolean {
-  return (
-    memory.phase === "moving" ||
-    memory.linkIndex !== device.index ||
-    !device.up ||
-    (memory.network.addresses.length > 0 && !memory.network.addresses.some((address) => addresses.includes(address)))
-  );
+function isFresh(memory: BridgeMemory, device: Link): boolean {
+  return memory.phase === "moving" || memory.linkIndex !== device.index || !device.up;
 }
 
 async function remember(

@@ -98,10 +98,21 @@ export function defaultGateways(network: HostNetwork): readonly string[] {
   });
 }
 
-/** Both together, nothing twice. */
+/** Both together; of two routes to the same destination with the same metric the second counts. */
 export function mergeHostNetworks(first: HostNetwork, second: HostNetwork): HostNetwork {
-  const routes = new Map([...first.routes, ...second.routes].map((route) => [JSON.stringify(route), route]));
+  const routes = new Map(
+    [...first.routes, ...second.routes].map((route) => [`${route.destination} ${route.metric}`, route]),
+  );
   return { addresses: [...new Set([...first.addresses, ...second.addresses])], routes: [...routes.values()] };
+}
+
+/** Whether all addresses and routes of the second are in the first. */
+export function holdsHostNetwork(first: HostNetwork, second: HostNetwork): boolean {
+  const routes = new Set(first.routes.map((route) => JSON.stringify(route)));
+  return (
+    second.addresses.every((address) => first.addresses.includes(address)) &&
+    second.routes.every((route) => routes.has(JSON.stringify(route)))
+  );
 }
 
 export function sameHostNetwork(first: HostNetwork, second: HostNetwork): boolean {
