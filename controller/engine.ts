@@ -1,7 +1,8 @@
 import type { ReflectorEvent } from "@ovenbird/kube";
 import type { Client, Lock, Replica, UntypedModel } from "ovsdb-client-ts";
 import type { Observable, Subscription } from "rxjs";
-import { type Applier, type ApplierListener, createApplier } from "./apply/applier.ts";
+import { type Applier, createApplier } from "./apply/applier.ts";
+import type { ApplierListener } from "./apply/applier-listener.ts";
 import { ownerNameOf } from "./apply/owner.ts";
 import { createGraph, type Graph } from "./graph/graph.ts";
 import { createIpam } from "./ipam/ipam.ts";

@@ -13,7 +13,7 @@ export const controllerErrorCodes = {
 } as const;
 export type ControllerErrorCode = keyof typeof controllerErrorCodes;
 
-export type { ApplyProblem } from "./apply/applier.ts";
+export type { ApplyProblem } from "./apply/applier-listener.ts";
 export { managedTables, replicaSpec } from "./apply/managed-columns.ts";
 export { type ControllerConfig, environmentName, loadConfig, parseArguments } from "./config.ts";
 export { ConfigError, type ConfigErrorCode } from "./config-error.ts";

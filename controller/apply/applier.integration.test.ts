@@ -3,7 +3,8 @@ import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Bundle, BundleChange, DesiredRow, DesiredValue, NorthboundTable, Owner } from "../translate/desired.ts";
 import { desiredRow } from "../translate/owner.ts";
-import { type Applier, type ApplyProblem, createApplier } from "./applier.ts";
+import { type Applier, createApplier } from "./applier.ts";
+import type { ApplyProblem } from "./applier-listener.ts";
 import type { Drift } from "./drift.ts";
 import { managedTables, replicaSpec } from "./managed-columns.ts";
 

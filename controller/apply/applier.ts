@@ -6,38 +6,20 @@ import {
   type OvsdbErrorCode,
   type Replica,
   type UntypedModel,
-  type Uuid,
 } from "ovsdb-client-ts";
 import type { BundleChange, DesiredRow } from "../translate/desired.ts";
+import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { createDesiredStore } from "./desired-store.ts";
 import { type Drift, driftOf, leftovers } from "./drift.ts";
+import { createHeldOwners } from "./held-owners.ts";
 import { managedTables } from "./managed-columns.ts";
 import { type OwnerName, ownerName, withoutPart } from "./owner.ts";
 import { createPlan, type OperationKind, type Plan } from "./plan.ts";
+import { createRepairPace } from "./repair-pace.ts";
+import { createWaitingOwners } from "./waiting-owners.ts";
 import { mergeWork, newWork, type Work } from "./work.ts";
-
-/** An owner whose rows can't be written. */
-export interface ApplyProblem {
-  readonly owner: OwnerName;
-  readonly code: ApplyErrorCode;
-  readonly message: string;
-  /** When it is tried again, unless its bundle changes before. */
-  readonly retryInMs: number;
-}
-
-export interface ApplierListener {
-  /** The owner's bundle (or its absence) is in the database. `latencyMs` counts from the event that asked for it. */
-  committed?(owner: OwnerName, latencyMs: number): void;
-  problem?(problem: ApplyProblem): void;
-  /** Somebody changed what is ours; it is being put right. */
-  drift?(owner: OwnerName, drifts: readonly Drift[]): void;
-  operation?(table: string, kind: OperationKind): void;
-  transaction?(result: "committed" | "rejected" | "failed", owners: number, durationMs: number): void;
-  /** What keeps the applier from writing for a while, for the log. */
-  retry?(error: unknown, owners: number): void;
-}
 
 export interface ApplierOptions {
   readonly client: Client<UntypedModel>;
@@ -84,16 +66,8 @@ const blameRows: ReadonlySet<OvsdbErrorCode> = new Set<OvsdbErrorCode>([
   "NOT_SUPPORTED",
 ]);
 
-/** How often an owner is repaired at once within the window below before repairs are spaced out. */
-const quickRepairs = 5;
-const repairWindowMs = 10_000;
 /** Owners looked at without anything to write before other work gets its turn. */
 const maxLooked = 500;
-
-interface SetAside {
-  readonly work: Work;
-  readonly timer: NodeJS.Timeout;
-}
 
 export function createApplier(options: ApplierOptions): Applier {
   const { client, replica, lock, listener = {}, maxGroupOwners = 100, transactionTimeoutMs = 30_000 } = options;
@@ -104,12 +78,13 @@ export function createApplier(options: ApplierOptions): Applier {
 
   const dirty = new Map<OwnerName, Work>();
   const inFlight = new Map<OwnerName, Work>();
-  const aside = new Map<OwnerName, SetAside>();
+  const aside = createHeldOwners((owner, work) => {
+    restore(owner, work);
+    wake();
+  });
   const attempts = new Map<OwnerName, Backoff>();
-  /** Owners that wait for a parent row, and by which row. */
-  const waiting = new Map<OwnerName, { readonly on: Uuid; readonly work: Work }>();
-  const waitingFor = new Map<Uuid, Set<OwnerName>>();
-  const repairs = new Map<OwnerName, { count: number; since: number }>();
+  const waiting = createWaitingOwners();
+  const repairDelayMs = createRepairPace();
   /** Parts of a group that was rejected, to be tried on their own. */
   const parts: (readonly OwnerName[])[] = [];
   const idleWaiters: (() => void)[] = [];
@@ -139,29 +114,11 @@ export function createApplier(options: ApplierOptions): Applier {
     for (const resolve of idleWaiters.splice(0)) resolve();
   }
 
-  function forgetWaiting(owner: OwnerName): Work | undefined {
-    const entry = waiting.get(owner);
-    if (entry === undefined) return undefined;
-    waiting.delete(owner);
-    const owners = waitingFor.get(entry.on);
-    owners?.delete(owner);
-    if (owners?.size === 0) waitingFor.delete(entry.on);
-    return entry.work;
-  }
-
-  function forgetAside(owner: OwnerName): Work | undefined {
-    const entry = aside.get(owner);
-    if (entry === undefined) return undefined;
-    clearTimeout(entry.timer);
-    aside.delete(owner);
-    return entry.work;
-  }
-
   /** Makes an owner dirty, with everything known of it. */
   function markDirty(owner: OwnerName, since: number): Work {
     const existing = dirty.get(owner);
     if (existing !== undefined) return existing;
-    const work = forgetAside(owner) ?? forgetWaiting(owner) ?? newWork(since);
+    const work = aside.take(owner) ?? waiting.take(owner) ?? newWork(since);
     dirty.set(owner, work);
     return work;
   }
@@ -172,16 +129,6 @@ export function createApplier(options: ApplierOptions): Applier {
     else mergeWork(newer, work);
   }
 
-  function holdBack(owner: OwnerName, work: Work, delayMs: number): void {
-    const timer = setTimeout(() => {
-      aside.delete(owner);
-      restore(owner, work);
-      wake();
-    }, delayMs);
-    timer.unref();
-    aside.set(owner, { work, timer });
-  }
-
   function setAside(owner: OwnerName, work: Work, code: ApplyErrorCode, message: string): void {
     let backoff = attempts.get(owner);
     if (backoff === undefined) {
@@ -189,7 +136,7 @@ export function createApplier(options: ApplierOptions): Applier {
       attempts.set(owner, backoff);
     }
     const retryInMs = backoff.next();
-    holdBack(owner, work, retryInMs);
+    aside.hold(owner, work, retryInMs);
     listener.problem?.({ owner, code, message, retryInMs });
   }
 
@@ -204,7 +151,7 @@ export function createApplier(options: ApplierOptions): Applier {
     const { owner } = drift;
     const stray = drift.strayRow === true || drift.strayMember !== undefined;
     if (stray && !started) return;
-    const busy = dirty.get(owner) ?? aside.get(owner)?.work ?? waiting.get(owner)?.work;
+    const busy = dirty.get(owner) ?? aside.get(owner) ?? waiting.get(owner);
     const now = performance.now();
     const work = busy ?? newWork(now);
     if (drift.strayRow === true) work.rows.set(drift.uuid, drift.table);
@@ -216,26 +163,15 @@ export function createApplier(options: ApplierOptions): Applier {
     // Not our own doing: what we write ends in what is desired, and a change of that would have made the owner dirty.
     work.drifts.push(drift);
     const delayMs = repairDelayMs(owner, now);
-    if (delayMs > 0) holdBack(owner, work, delayMs);
+    if (delayMs > 0) aside.hold(owner, work, delayMs);
     else dirty.set(owner, work);
-  }
-
-  function repairDelayMs(owner: OwnerName, now: number): number {
-    if (repairs.size > 10_000) repairs.clear();
-    const history = repairs.get(owner);
-    if (history === undefined || now - history.since > repairWindowMs * Math.max(1, history.count - quickRepairs)) {
-      repairs.set(owner, { count: 1, since: now });
-      return 0;
-    }
-    history.count += 1;
-    return history.count <= quickRepairs ? 0 : Math.min(30_000, 100 * 2 ** (history.count - quickRepairs));
   }
 
   function onChanges(changes: Parameters<Parameters<typeof replica.subscribe>[0]>[0]): void {
     for (const change of changes) {
       for (const drift of driftOf(context, change)) noteDrift(drift);
       if (change.kind !== "insert") continue;
-      for (const owner of [...(waitingFor.get(change.uuid) ?? [])]) markDirty(owner, performance.now());
+      for (const owner of waiting.waitingFor(change.uuid)) markDirty(owner, performance.now());
     }
     wake();
   }
@@ -256,9 +192,7 @@ export function createApplier(options: ApplierOptions): Applier {
           dirty.delete(owner);
           // Its rows went with their parent: that is no tampering.
           work.drifts.length = 0;
-          waiting.set(owner, { on: planned.on, work });
-          const owners = waitingFor.get(planned.on) ?? new Set();
-          waitingFor.set(planned.on, owners.add(owner));
+          waiting.add(owner, planned.on, work);
         }
       } catch (error) {
         if (!(error instanceof ApplyError)) throw error;
@@ -391,8 +325,8 @@ export function createApplier(options: ApplierOptions): Applier {
       desired.bundle(owner) !== undefined &&
       !dirty.has(owner) &&
       !inFlight.has(owner) &&
-      !aside.has(owner) &&
-      !waiting.has(owner),
+      aside.get(owner) === undefined &&
+      waiting.get(owner) === undefined,
     idle: () =>
       new Promise((resolve) => {
         idleWaiters.push(resolve);
@@ -414,7 +348,7 @@ export function createApplier(options: ApplierOptions): Applier {
       closed = true;
       for (const stop of stops) stop();
       clearTimeout(pause);
-      for (const { timer } of aside.values()) clearTimeout(timer);
+      aside.clear();
       await pumping;
     },
   };

@@ -1,5 +1,5 @@
 import { apiVersionOf, type EventRecorder, type EventSubject, leases } from "@ovenbird/kube";
-import type { ApplyProblem } from "../apply/applier.ts";
+import type { ApplyProblem } from "../apply/applier-listener.ts";
 import type { Drift } from "../apply/drift.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
 import { parseOwner } from "../translate/owner.ts";

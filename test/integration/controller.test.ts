@@ -8,7 +8,7 @@ import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { answerJson } from "../../kube/testing/http-server.ts";
 import { isList, type ObjectServer, startObjectServer } from "../../kube/testing/object-server.ts";
-import { northboundSchema, readNorthbound } from "./small-cluster.ts";
+import { northboundSchema, readNorthbound } from "./northbound-rows.ts";
 
 const main = join(import.meta.dirname, "..", "..", "controller", "main.ts");
 const podPath = (name: string): string => `/api/v1/namespaces/x/pods/${name}`;

@@ -1,17 +1,9 @@
 import fc from "fast-check";
 import { startOvsdbServer } from "ovsdb-client-ts/testing";
 import { expect, it } from "vitest";
-import {
-  addForeignRows,
-  createSmallCluster,
-  fromScratch,
-  northboundSchema,
-  type RunningEngine,
-  readNorthbound,
-  type SmallCluster,
-  settle,
-  startSmallEngine,
-} from "./small-cluster.ts";
+import { addForeignRows, fromScratch, northboundSchema, readNorthbound } from "./northbound-rows.ts";
+import { createSmallCluster, type SmallCluster } from "./small-cluster.ts";
+import { type RunningEngine, settle, startSmallEngine } from "./small-engine.ts";
 
 const nodeName = fc.constantFrom("a", "b", "c", "d");
 const namespaceName = fc.constantFrom("x", "y");

@@ -1,17 +1,9 @@
 import { createClient, type UntypedModel } from "ovsdb-client-ts";
 import { type OvsdbServer, startOvsdbCluster, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  addForeignRows,
-  createSmallCluster,
-  fromScratch,
-  northboundSchema,
-  type RunningEngine,
-  readNorthbound,
-  type SmallCluster,
-  settle,
-  startSmallEngine,
-} from "./small-cluster.ts";
+import { addForeignRows, fromScratch, northboundSchema, readNorthbound } from "./northbound-rows.ts";
+import { createSmallCluster, type SmallCluster } from "./small-cluster.ts";
+import { type RunningEngine, settle, startSmallEngine } from "./small-engine.ts";
 
 describe("the engine on a RAFT cluster", () => {
   it("ends as from scratch when the leader is killed in the middle of the load", async () => {

@@ -1,0 +1,117 @@
+import {
+  createEngine,
+  type Engine,
+  type EngineListener,
+  managedTables,
+  type NamespaceRecord,
+  type NodeRecord,
+  type ObjectProblem,
+  type PodRecord,
+  replicaSpec,
+} from "@ovenbird/controller";
+import type { ReflectorEvent } from "@ovenbird/kube";
+import { type Client, createClient, type Lock, type Replica, type UntypedModel } from "ovsdb-client-ts";
+import { Subject } from "rxjs";
+import type { Database } from "./northbound-rows.ts";
+import { type AnyEvent, type Kind, network, type SmallCluster } from "./small-cluster.ts";
+
+/** A controller's engine on a real northbound server, fed from a {@link SmallCluster}. */
+export interface RunningEngine {
+  readonly engine: Engine;
+  readonly client: Client<UntypedModel>;
+  readonly replica: Replica<UntypedModel>;
+  readonly lock: Lock;
+  readonly operations: string[];
+  readonly drifts: string[];
+  readonly problems: ObjectProblem[];
+  readonly chassis: string[];
+  /** Delivers so many of the pending events of each kind. */
+  deliver(cluster: SmallCluster, count?: number): void;
+  stop(): Promise<void>;
+}
+
+export async function startSmallEngine(
+  server: Database,
+  cluster: SmallCluster,
+  options: {
+    readonly listener?: EngineListener;
+    /** Kinds whose first list is not complete yet. */
+    readonly unsynced?: readonly Kind[];
+  } = {},
+): Promise<RunningEngine> {
+  const client = createClient<UntypedModel>({
+    endpoints: server.endpoint,
+    database: "OVN_Northbound",
+    backoff: { minMs: 10, maxMs: 200 },
+  });
+  await client.ready();
+  const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
+  const lock = client.lock("ovenbird", { steal: true });
+  const subjects: Record<Kind, Subject<AnyEvent>> = {
+    node: new Subject(),
+    namespace: new Subject(),
+    pod: new Subject(),
+  };
+  const operations: string[] = [];
+  const drifts: string[] = [];
+  const problems: ObjectProblem[] = [];
+  const chassis: string[] = [];
+  const engine: Engine = createEngine({
+    network,
+    client,
+    replica,
+    lock,
+    sources: {
+      nodes: subjects.node as unknown as Subject<ReflectorEvent<NodeRecord>>,
+      namespaces: subjects.namespace as unknown as Subject<ReflectorEvent<NamespaceRecord>>,
+      pods: subjects.pod as unknown as Subject<ReflectorEvent<PodRecord>>,
+    },
+    listener: {
+      operation: (table, kind) => operations.push(`${kind} ${table}`),
+      drift: (owner, found) => drifts.push(...found.map(({ table, what }) => `${owner}: ${table} ${what}`)),
+      objectProblem: (problem) => problems.push(problem),
+      chassis: (systemId, state) => chassis.push(`${systemId} ${state}`),
+      announce(kind, key) {
+        const wanted = kind === "pod" ? engine.podAnnouncement(key) : engine.nodeAnnouncement(key);
+        if (wanted !== undefined) cluster.annotate(kind, key, wanted.uid, wanted.text);
+      },
+      ...options.listener,
+    },
+  });
+  // A fresh list: what was pending is in it.
+  const { nodes, namespaces, pods } = cluster.records();
+  for (const kind of ["node", "namespace", "pod"] as const) cluster.pending[kind].length = 0;
+  for (const object of nodes) subjects.node.next({ kind: "upsert", key: object.key, object });
+  for (const object of namespaces) subjects.namespace.next({ kind: "upsert", key: object.key, object });
+  for (const object of pods) subjects.pod.next({ kind: "upsert", key: object.key, object });
+  for (const kind of ["pod", "namespace", "node"] as const) {
+    if (options.unsynced?.includes(kind) !== true) subjects[kind].next({ kind: "synced" });
+  }
+  return {
+    engine,
+    client,
+    replica,
+    lock,
+    operations,
+    drifts,
+    problems,
+    chassis,
+    deliver(from, count = Number.POSITIVE_INFINITY) {
+      for (const kind of ["node", "namespace", "pod"] as const) {
+        for (const event of from.pending[kind].splice(0, count)) subjects[kind].next(event);
+      }
+    },
+    async stop() {
+      await engine.close();
+      await client.close();
+    },
+  };
+}
+
+/** Delivers everything, and what comes back as annotations, until nothing moves any more. */
+export async function settle(running: RunningEngine, cluster: SmallCluster): Promise<void> {
+  do {
+    running.deliver(cluster);
+    await running.engine.idle();
+  } while (Object.values(cluster.pending).some((events) => events.length > 0));
+}
