@@ -112,7 +112,7 @@ export function createHandler(options: HandlerOptions): (request: IncomingMessag
     if (segments[1] !== "v2") return undefined;
     if (accept.includes("protobuf")) {
       // No byte at all is a valid, empty protobuf document: clients then find no schema and don't validate.
-      return { code: 200, text: "", contentType: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" };
+      return { code: 200, text: "", contentType: "application/octet-stream" };
     }
     return json(200, {
       swagger: "2.0",

@@ -164,8 +164,7 @@ export function create(
   if (resource.hasStatus === true && resource.keepsStatusOnCreate !== true) delete object.status;
   const stored = asStored(resource, object);
   resource.setDefaults?.(stored, api.context);
-  raise(resource, object, metadataCauses(resource, object));
-  raise(resource, object, resource.validate?.(stored, api.context) ?? []);
+  raise(resource, object, [...metadataCauses(resource, object), ...(resource.validate?.(stored, api.context) ?? [])]);
   const { name = "" } = object.metadata;
   if (resource.bucket.get(keyOf(object.metadata.namespace, name)) !== undefined) throw alreadyExists(resource, name);
   raise(resource, object, resource.prepareCreate?.(stored, api.context) ?? []);
