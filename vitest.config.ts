@@ -10,7 +10,11 @@ export default defineConfig({
     reporters: ["default"],
     projects: [
       {
-        test: { name: "architecture", include: ["test/architecture/**/*.test.ts"], sequence: { groupOrder: 0 } },
+        test: {
+          name: "architecture",
+          include: ["test/{architecture,documents}/**/*.test.ts"],
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         test: {

@@ -1,0 +1,127 @@
+import type { BenchFigures as ControllerFigures } from "../../controller/bench.ts";
+import type { BenchFigures as ClientFigures } from "../../ovsdb-client-ts/bench.ts";
+import type { AnnouncementFigures } from "./announce.ts";
+import type { CniFigures } from "./cni.ts";
+
+/** Figures as rows of text; the first row is the heading. */
+export type Table = readonly (readonly string[])[];
+
+const ms = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+const count = (value: number) => Math.round(value).toLocaleString("en");
+const percent = (value: number) => `${(value * 100).toFixed(0)} %`;
+
+export function clientTables(figures: ClientFigures): readonly Table[] {
+  const modes = [
+    ["one at a time", figures.oneAtATime],
+    ["64 in flight", figures.inFlight64],
+    ["batch of 100", figures.batchOf100],
+    ["batch of 100, 4 in flight", figures.batchOf100InFlight4],
+  ] as const;
+  const { initialSync, addToSet } = figures;
+  const [few, many] = addToSet.members;
+  return [
+    [
+      ["pods", "raw, pods/s", "ours, pods/s", "ratio", "raw CPU per pod", "our CPU per pod"],
+      ...modes.map(([name, { raw, ours, ratio }]) => [
+        name,
+        count(raw.podsPerSecond),
+        count(ours.podsPerSecond),
+        percent(ratio),
+        ms(raw.cpuMsPerPod),
+        ms(ours.cpuMsPerPod),
+      ]),
+    ],
+    [
+      ["initial sync", "raw wall", "our wall", "ratio", "raw CPU", "our CPU", "heap per row"],
+      [
+        `${count(initialSync.ports)} ports`,
+        ms(initialSync.raw.wallMs),
+        ms(initialSync.ours.wallMs),
+        percent(initialSync.ratio),
+        ms(initialSync.raw.cpuMs),
+        ms(initialSync.ours.cpuMs),
+        initialSync.heapBytesPerRow === undefined ? "–" : `${count(initialSync.heapBytesPerRow)} B`,
+      ],
+    ],
+    [
+      ["one member more in a set of", count(few), count(many)],
+      ["raw", ...addToSet.rawMs.map(ms)],
+      ["ours", ...addToSet.oursMs.map(ms)],
+    ],
+  ];
+}
+
+export function controllerTables({ scenarios }: ControllerFigures): readonly Table[] {
+  return [
+    [
+      ["pods / nodes", "pods/s", "raw, pods/s", "ratio", "CPU per pod", "one pod p50 / p99", "heap per pod"],
+      ...scenarios.map((scenario) => [
+        `${count(scenario.pods)} / ${scenario.nodes}`,
+        count(scenario.throughput.podsPerSecond),
+        count(scenario.rawPodsPerSecond),
+        percent(scenario.ratioToRaw),
+        ms(scenario.throughput.cpuMsPerPod),
+        `${ms(scenario.single.p50Ms)} / ${ms(scenario.single.p99Ms)}`,
+        `${count(scenario.heapBytesPerPod)} B`,
+      ]),
+    ],
+    [
+      ["restart with", "ready after", "operations"],
+      ...scenarios.map(({ pods, restart }) => [`${count(pods)} pods`, ms(restart.readyMs), count(restart.operations)]),
+    ],
+  ];
+}
+
+export function announceTables(figures: AnnouncementFigures): readonly Table[] {
+  return [
+    [
+      ["pods / nodes", "annotated, pods/s", "raw PATCHes/s of the API", "ratio", "controller RSS", "API RSS"],
+      [
+        `${count(figures.pods)} / ${figures.nodes}`,
+        count(figures.podsPerSecond),
+        count(figures.rawPatchesPerSecond),
+        percent(figures.podsPerSecond / figures.rawPatchesPerSecond),
+        `${count(figures.controllerRssBytes / 1e6)} MB`,
+        `${count(figures.apiRssBytes / 1e6)} MB`,
+      ],
+    ],
+  ];
+}
+
+export function cniTables(figures: CniFigures): readonly Table[] {
+  const row = (name: string, { p50Ms, p99Ms, maxMs }: CniFigures["add"]) => [name, ms(p50Ms), ms(p99Ms), ms(maxMs)];
+  return [
+    [
+      [`${figures.calls} calls, one after another`, "p50", "p99", "max"],
+      row("ADD, as the runtime sees it", figures.add),
+      row("ADD, inside the agent", figures.agentAdd),
+      row("DEL, as the runtime sees it", figures.del),
+      row("the plugin's exec alone (VERSION)", figures.version),
+      row("pod created to Ready", figures.podReady),
+    ],
+  ];
+}
+
+export function toMarkdown(tables: readonly Table[]): string {
+  return tables
+    .map(([heading = [], ...rows]) =>
+      [heading, heading.map((_, column) => (column === 0 ? "---" : "---:")), ...rows]
+        .map((cells) => `| ${cells.join(" | ")} |`)
+        .join("\n"),
+    )
+    .join("\n\n");
+}
+
+export function toText(title: string, tables: readonly Table[]): string {
+  const blocks = tables.map((table) => {
+    const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((cells) => (cells[column] ?? "").length)));
+    return table
+      .map((cells) =>
+        cells
+          .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+          .join("  "),
+      )
+      .join("\n");
+  });
+  return [title, ...blocks].join("\n\n");
+}
