@@ -31,6 +31,8 @@ export interface WatchHub {
 /** What a slow client may leave unread before its watch is ended; it then lists anew. */
 const maxUnreadBytes = 32 * 1024 * 1024;
 
+const watchHeaders = { "content-type": "application/json", "cache-control": "no-cache, private" };
+
 interface Watch {
   readonly deliver: (events: readonly StoreEvent[]) => void;
   readonly end: () => void;
@@ -110,7 +112,7 @@ export function createWatchHub(store: Store, options: { readonly bookmarkInterva
       const missed = request.revision > now ? undefined : bucket.since(request.revision);
       if (missed === undefined) {
         const error = expired(`too old resource version: ${request.revision} (${now})`);
-        response.writeHead(200, { "content-type": "application/json", "cache-control": "no-cache, private" });
+        response.writeHead(200, watchHeaders);
         response.end(`{"type":"ERROR","object":${JSON.stringify(error.toStatus())}}\n`);
         return;
       }
@@ -137,6 +139,9 @@ export function createWatchHub(store: Store, options: { readonly bookmarkInterva
         if (response.writableLength > maxUnreadBytes) response.destroy();
       },
       end() {
+        if (stopped) return;
+        stop();
+        if (!started) response.writeHead(200, watchHeaders);
         if (request.bookmarks && sent > 0) response.write(bookmark());
         response.end();
       },
@@ -144,6 +149,7 @@ export function createWatchHub(store: Store, options: { readonly bookmarkInterva
     // Every event of this kind up to the store's revision has been delivered whenever no commit is pending.
     const sendBookmark = () =>
       store.whenCommitted(() => {
+        if (stopped) return;
         sent = Math.max(sent, store.committedRevision);
         response.write(bookmark());
       });
@@ -151,18 +157,22 @@ export function createWatchHub(store: Store, options: { readonly bookmarkInterva
     watches.set(bucket, group);
     group.add(watch);
     const timeout = setTimeout(() => watch.end(), request.timeoutMs);
-    const close = () => {
+    let stopped = false;
+    /** Nothing is written to the client after this. */
+    function stop(): void {
+      stopped = true;
       clearTimeout(timeout);
       clearInterval(bookmarkTimer);
       group.delete(watch);
-    };
-    response.on("close", close);
+    }
+    response.on("close", stop);
     store.whenCommitted(() => {
+      if (stopped) return;
       started = true;
-      if (response.destroyed) return close();
-      response.writeHead(200, { "content-type": "application/json", "cache-control": "no-cache, private" });
+      response.writeHead(200, watchHeaders);
       response.flushHeaders();
       if (initial !== "") response.write(initial);
+      initial = "";
       if (request.bookmarks) bookmarkTimer = setInterval(sendBookmark, options.bookmarkIntervalMs);
     });
   }
