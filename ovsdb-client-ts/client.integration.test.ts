@@ -351,6 +351,7 @@ describe("a lock", () => {
   it("is asked for again after a reconnect", async () => {
     const server = await start();
     const client = open(server.endpoint);
+    expect(() => client.lock("not-a-name")).toThrow("no name for a lock");
     const lock = client.lock("leader");
     await lock.acquired();
     const heard: boolean[] = [];

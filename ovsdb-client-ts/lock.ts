@@ -25,7 +25,14 @@ export interface LockClaim {
   close(): void;
 }
 
+/** A lock's name is an `<id>` (RFC 7047 section 3.1). */
+const identifier = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+/** @throws OvsdbError INVALID_ARGUMENT for what can't be a lock's name */
 export function createLockClaim(name: string, steal: boolean, onRelease: () => void): LockClaim {
+  if (!identifier.test(name)) {
+    throw new OvsdbError("INVALID_ARGUMENT", `${name} is no name for a lock: letters, digits and _ only`);
+  }
   const listeners = createListeners<boolean>();
   let session: Session | undefined;
   let held = false;
