@@ -26,7 +26,7 @@ import {
 import { run, systemPath } from "./topology/run.ts";
 
 export interface LabOptions {
-  /** 1 to 15 lower-case letters and digits; default `default`. Labs of different names do not meet. */
+  /** 1 to 15 lower-case letters, digits and dashes; default `default`. Labs of different names do not meet. */
   readonly name?: string;
   /** Default 3. */
   readonly nodes?: number;

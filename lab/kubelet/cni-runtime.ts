@@ -28,9 +28,14 @@ export interface Attachment {
 
 type Result = Record<string, unknown>;
 
-export interface CniFolders {
+/** A node as its runtime sees it. */
+export interface CniHost {
+  /** Folder of network configurations. */
   readonly conf: string;
+  /** Folder of plugins. */
   readonly bin: string;
+  /** Told of each plugin call that succeeded. */
+  readonly called?: (command: string, containerId: string | undefined, durationMs: number) => void;
 }
 
 /** Bound on one execution of a plugin; the plugin's own bounds are tighter and say more. */
@@ -52,10 +57,10 @@ export function loadNetworkList(folder: string): NetworkList | undefined {
 }
 
 /** Attaches a namespace to the network. @throws CniFailure with the plugin's error */
-export async function add(folders: CniFolders, list: NetworkList, attachment: Attachment): Promise<Result> {
+export async function add(host: CniHost, list: NetworkList, attachment: Attachment): Promise<Result> {
   let result: Result | undefined;
   for (const plugin of list.plugins) {
-    const output = await execute(folders, "ADD", attachment, configOf(list, plugin, result));
+    const output = await execute(host, "ADD", attachment, configOf(list, plugin, result));
     result = JSON.parse(output) as Result;
   }
   return result ?? {};
@@ -63,35 +68,30 @@ export async function add(folders: CniFolders, list: NetworkList, attachment: At
 
 /** Detaches a namespace: the plugins in reverse order, each given what ADD answered. */
 export async function del(
-  folders: CniFolders,
+  host: CniHost,
   list: NetworkList,
   attachment: Attachment,
   result: Result | undefined,
 ): Promise<void> {
   for (const plugin of list.plugins.toReversed())
-    await execute(folders, "DEL", attachment, configOf(list, plugin, result));
+    await execute(host, "DEL", attachment, configOf(list, plugin, result));
 }
 
 /** Asks whether the attachment still is as ADD left it. */
-export async function check(
-  folders: CniFolders,
-  list: NetworkList,
-  attachment: Attachment,
-  result: Result,
-): Promise<void> {
+export async function check(host: CniHost, list: NetworkList, attachment: Attachment, result: Result): Promise<void> {
   if (list.disableCheck || isBefore(list.cniVersion, "0.4.0")) return;
-  for (const plugin of list.plugins) await execute(folders, "CHECK", attachment, configOf(list, plugin, result));
+  for (const plugin of list.plugins) await execute(host, "CHECK", attachment, configOf(list, plugin, result));
 }
 
 /** Whether the plugins are ready for ADD (`STATUS`, since 1.1.0). @throws CniFailure with the reason when not */
-export async function status(folders: CniFolders, list: NetworkList): Promise<void> {
+export async function status(host: CniHost, list: NetworkList): Promise<void> {
   if (isBefore(list.cniVersion, "1.1.0")) return;
-  for (const plugin of list.plugins) await execute(folders, "STATUS", undefined, configOf(list, plugin, undefined));
+  for (const plugin of list.plugins) await execute(host, "STATUS", undefined, configOf(list, plugin, undefined));
 }
 
 /** Lets the plugins remove what belongs to none of the given attachments (`GC`, since 1.1.0). */
 export async function collectGarbage(
-  folders: CniFolders,
+  host: CniHost,
   list: NetworkList,
   valid: readonly Pick<Attachment, "containerId" | "ifname">[],
 ): Promise<void> {
@@ -99,7 +99,7 @@ export async function collectGarbage(
   const attachments = valid.map(({ containerId, ifname }) => ({ containerID: containerId, ifname }));
   for (const plugin of list.plugins) {
     const config = { ...configOf(list, plugin, undefined), "cni.dev/valid-attachments": attachments };
-    await execute(folders, "GC", undefined, config);
+    await execute(host, "GC", undefined, config);
   }
 }
 
@@ -123,7 +123,7 @@ function configOf(list: NetworkList, plugin: NetworkList["plugins"][number], pre
 }
 
 async function execute(
-  folders: CniFolders,
+  host: CniHost,
   command: string,
   attachment: Attachment | undefined,
   config: Result,
@@ -132,7 +132,7 @@ async function execute(
   const pod = attachment?.pod;
   const env: Record<string, string> = {
     CNI_COMMAND: command,
-    CNI_PATH: folders.bin,
+    CNI_PATH: host.bin,
     ...(attachment === undefined || pod === undefined
       ? {}
       : {
@@ -148,8 +148,15 @@ async function execute(
           ].join(";"),
         }),
   };
+  const startedAt = performance.now();
   try {
-    return await run([join(folders.bin, type)], { env, input: JSON.stringify(config), timeoutMs: pluginTimeoutMs });
+    const output = await run([join(host.bin, type)], {
+      env,
+      input: JSON.stringify(config),
+      timeoutMs: pluginTimeoutMs,
+    });
+    host.called?.(command, attachment?.containerId, performance.now() - startedAt);
+    return output;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     const said = errorShape.safeParse(parsed(error.stdout));

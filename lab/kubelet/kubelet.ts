@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Subscription } from "rxjs";
 import type { Prober } from "../probe/index.ts";
 import { delay } from "../supervisor/daemon.ts";
-import type { CniFolders } from "./cni-runtime.ts";
+import type { CniHost } from "./cni-runtime.ts";
 import { status as cniStatus, collectGarbage, loadNetworkList } from "./cni-runtime.ts";
 import {
   heartbeatMs,
@@ -26,7 +26,7 @@ export interface KubeletOptions {
   readonly node: NodeIdentity;
   /** Path of the node's network namespace. */
   readonly namespace: string;
-  readonly cni: CniFolders;
+  readonly cni: CniHost;
   readonly sandboxFolder: string;
   readonly logFolder: string;
   readonly prober: Prober;
@@ -220,7 +220,7 @@ async function keepNodeReported(
 }
 
 /** Why pods can't be attached, as containerd tells kubelet; undefined when they can. */
-async function cniProblem(cni: CniFolders): Promise<string | undefined> {
+async function cniProblem(cni: CniHost): Promise<string | undefined> {
   try {
     const list = loadNetworkList(cni.conf);
     if (list === undefined) return "container runtime network not ready: cni plugin not initialized";

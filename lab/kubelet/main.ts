@@ -34,7 +34,14 @@ const kubelet = startKubelet({
   labName: layout.config.name,
   node: { name: node.name, addresses: node.addresses },
   namespace,
-  cni: { conf: files.cniConfFolder, bin: files.cniBinFolder },
+  cni: {
+    conf: files.cniConfFolder,
+    bin: files.cniBinFolder,
+    called(command, containerId, durationMs) {
+      // STATUS comes every few seconds.
+      if (command !== "STATUS") logger.info({ command, containerId, durationMs: Math.round(durationMs) }, "CNI call");
+    },
+  },
   sandboxFolder: files.sandboxes,
   logFolder: paths(lab).podLogs,
   prober,

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { namespacePath, namespacePrefix } from "../topology/layout.ts";
 import { run } from "../topology/run.ts";
-import { type Attachment, add, type CniFolders, del, loadNetworkList } from "./cni-runtime.ts";
+import { type Attachment, add, type CniHost, del, loadNetworkList } from "./cni-runtime.ts";
 import type { PodRecord } from "./pod.ts";
 import { forgetSandbox, type Sandbox, saveSandbox } from "./sandbox-store.ts";
 
 export interface SandboxContext {
   readonly labName: string;
-  readonly cni: CniFolders;
+  readonly cni: CniHost;
   /** Folder of the sandboxes' files. */
   readonly store: string;
 }

@@ -188,6 +188,8 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
         ...["--ca", controller.ca, "--cert", controller.cert, "--key", controller.key],
         ...["--cluster-cidr", layout.clusterCidrs.join(","), "--node-prefix", layout.nodePrefixes.join(",")],
         ...["--join-cidr", layout.joinCidrs.join(","), "--mtu", "1400", "--bind-address", "127.0.0.1:9440"],
+        // There is never more than one here: a killed one's successor need not wait until the Lease has expired.
+        ...["--identity", "controller"],
       ],
       ready: { kind: "started" },
       after: ["northbound", "southbound", wayToApi(layout)],

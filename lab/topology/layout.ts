@@ -3,8 +3,12 @@ import { z } from "zod";
 
 /** What `lab up` was asked for; kept as `config.json` in the state folder so that every later command agrees with it. */
 export const labConfig = z.object({
-  /** Short and without dashes: it stands in `ob-<name>-<x>`, and `ob-a-b-…` must belong to nobody but the lab `a-b`. */
-  name: z.string().regex(/^[a-z][a-z0-9]{0,14}$/, "a lab's name is 1 to 15 lower-case letters and digits"),
+  name: z
+    .string()
+    .regex(
+      /^[a-z](?:[a-z0-9-]{0,13}[a-z0-9])?$/,
+      "a lab's name is 1 to 15 lower-case letters, digits and dashes, and begins with a letter",
+    ),
   nodes: z.int().min(1).max(50),
   families: z
     .array(z.enum(["ipv4", "ipv6"]))

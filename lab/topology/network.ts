@@ -5,10 +5,16 @@ import { run } from "./run.ts";
 /** The bridge in the underlay's namespace that stands for the switch in the machine room. */
 const underlayBridge = "br0";
 
+/** What stands behind a lab's prefix; the whole of it, since the namespaces of the lab `a-b` begin with `ob-a-` too. */
+const namespaceEnding = /^(?:underlay|central|outside|node\d+|pod-[0-9a-f]{12})$/;
+
 /** The namespaces of the lab `name` that exist now, those of its pods included. */
 export function existingNamespaces(name: string): string[] {
+  const prefix = namespacePrefix(name);
   try {
-    return readdirSync("/run/netns").filter((entry) => entry.startsWith(namespacePrefix(name)));
+    return readdirSync("/run/netns").filter(
+      (entry) => entry.startsWith(prefix) && namespaceEnding.test(entry.slice(prefix.length)),
+    );
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
     throw error;

@@ -19,17 +19,24 @@ export interface CniFigures {
 
 const calls = 100;
 
-/** Durations that a process of the lab logged under a message. */
-function logged(lab: Lab, log: string, message: string, fields: Readonly<Record<string, unknown>>): number[] {
-  return readFileSync(join(paths(lab.folder).logs, `${log}.log`), "utf8")
-    .split("\n")
-    .flatMap((line) => {
-      if (!line.startsWith("{")) return [];
-      const entry = JSON.parse(line) as Record<string, unknown>;
-      const isWanted = entry.msg === message && Object.entries(fields).every(([key, value]) => entry[key] === value);
-      return isWanted && typeof entry.durationMs === "number" ? [entry.durationMs] : [];
-    });
+type Entry = Readonly<Record<string, unknown>>;
+
+/** Durations that a program on the lab's nodes logged. */
+function logged(lab: Lab, program: string, durationMs: (entry: Entry) => number | undefined): number[] {
+  return lab.nodes.flatMap((node) =>
+    readFileSync(join(paths(lab.folder).logs, `${node}.${program}.log`), "utf8")
+      .split("\n")
+      .flatMap((line) => (line.startsWith("{") ? (durationMs(JSON.parse(line) as Entry) ?? []) : [])),
+  );
 }
+
+const callOf =
+  (command: string) =>
+  ({ msg, command: called, durationMs }: Entry) =>
+    msg === "CNI call" && called === command ? Number(durationMs) : undefined;
+
+const attachment = ({ msg, addressMs, attachMs, installedMs }: Entry) =>
+  msg === "pod attached" ? Number(addressMs) + Number(attachMs) + Number(installedMs) : undefined;
 
 async function timesOf(count: number, action: () => Promise<unknown>): Promise<number[]> {
   const durations: number[] = [];
@@ -58,8 +65,6 @@ export async function benchCni(): Promise<CniFigures> {
       await cluster.delete(`default/pod-${index}`);
       await cluster.untilGone(`default/pod-${index}`);
     }
-    const from = (daemon: string, message: string, fields: Record<string, unknown>) =>
-      lab.nodes.flatMap((node) => logged(lab, `${node}.${daemon}`, message, fields));
     const [node] = lab.layout.nodes;
     if (node === undefined) throw new Error("the lab has no node");
     const plugin = join(nodeFiles(node).cniBinFolder, "ovenbird");
@@ -68,9 +73,9 @@ export async function benchCni(): Promise<CniFigures> {
     );
     return {
       calls,
-      add: spreadOf(from("kubelet", "CNI call", { command: "ADD" })),
-      agentAdd: spreadOf(from("agent", "CNI call", { command: "ADD" })),
-      del: spreadOf(from("kubelet", "CNI call", { command: "DEL" })),
+      add: spreadOf(logged(lab, "kubelet", callOf("ADD"))),
+      agentAdd: spreadOf(logged(lab, "agent", attachment)),
+      del: spreadOf(logged(lab, "kubelet", callOf("DEL"))),
       version: spreadOf(version),
       podReady: spreadOf(podReady),
     };
