@@ -72,8 +72,12 @@ export function createSession(options: SessionOptions): Session {
       options.write(texts.length === 1 ? (texts[0] ?? "") : texts.join(""));
   }
 
-  /** Messages of one turn leave in one write. */
-  function post(text: string): void {
+  /** Messages of one turn leave in one write; but a request that nothing is ahead of leaves at once. */
+  function post(text: string, isAlone = false): void {
+    if (isAlone && outbox.length === 0) {
+      options.write(text);
+      return;
+    }
     outbox.push(text);
     if (outbox.length === 1) queueMicrotask(flush);
   }
@@ -135,7 +139,7 @@ export function createSession(options: SessionOptions): Session {
         ? `{"method":${JSON.stringify(method)},"params":[${params.texts.join(",")}],"id":${id}}`
         : stringifyExact({ method, params, id });
     pending.set(id, { method, onReply, onPiece });
-    post(text);
+    post(text, pending.size === 1);
     return id;
   }
 
