@@ -2,6 +2,7 @@ import { isObject, type JsonObject, type JsonValue, type KubeObject } from "./ob
 import { applyMergePatch } from "./patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "./patch/strategic-merge-patch.ts";
 import type { Resource } from "./resource.ts";
+import { messageOf } from "./types/types.ts";
 
 /**
  * Server-side apply, done simply: the applied configuration is merged into the object, and top-level or nested
@@ -20,7 +21,9 @@ export function serverSideApply(
   const patch = withoutNulls(applied as unknown as JsonObject);
   const target = live as unknown as JsonObject;
   const next =
-    resource.custom === true ? applyMergePatch(target, patch) : applyStrategicMergePatch(resource.kind, target, patch);
+    resource.custom === true
+      ? applyMergePatch(target, patch)
+      : applyStrategicMergePatch(messageOf(resource.group, resource.kind), target, patch);
   return next as unknown as KubeObject;
 }
 

@@ -6,6 +6,7 @@ import { applyMergePatch } from "./patch/merge-patch.ts";
 import { applyStrategicMergePatch } from "./patch/strategic-merge-patch.ts";
 import type { Resource } from "./resource.ts";
 import { ApiError, badRequest, notFound } from "./status.ts";
+import { messageOf } from "./types/types.ts";
 import {
   type Api,
   asKubeObject,
@@ -36,7 +37,7 @@ function patchedBy(resource: Resource, type: string, target: JsonObject, body: B
       if (resource.custom === true) break;
       const patch = parseJson(body);
       if (!isObject(patch)) throw badRequest("a strategic merge patch is an object");
-      return applyStrategicMergePatch(resource.kind, target, patch);
+      return applyStrategicMergePatch(messageOf(resource.group, resource.kind), target, patch);
     }
   }
   const accepted = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];

@@ -1,5 +1,7 @@
 import { apiVersionOf, bucketNameOf, type Kind, type Resource } from "./resource.ts";
 import type { Store } from "./storage/store.ts";
+import { decodeBuiltin } from "./types/decode.ts";
+import { messageOf } from "./types/types.ts";
 
 /** What is served: built-in kinds from the start, custom ones as their definitions come and go. */
 export interface Registry {
@@ -54,7 +56,10 @@ export function createRegistry(store: Store): Registry {
       return kind.versions.map((version) => {
         const apiVersion = apiVersionOf(kind.group, version);
         const prefix = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(apiVersion)},`;
-        const resource: Resource = { ...kind, version, apiVersion, bucket, prefix };
+        const message =
+          kind.custom === true || kind.decode !== undefined ? undefined : messageOf(kind.group, kind.kind);
+        const decode = message === undefined ? {} : { decode: decodeBuiltin(message) };
+        const resource: Resource = { ...decode, ...kind, version, apiVersion, bucket, prefix };
         resources.set(`${kind.group}/${version}/${kind.plural}`, resource);
         if (kind.convert === undefined && version === kind.storageVersion) byBucket.set(bucketName, resource);
         return resource;

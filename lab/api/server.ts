@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { followDefinitions } from "./custom/definitions.ts";
+import { expireEvents } from "./event-expiry.ts";
 import { createHandler } from "./handler.ts";
 import { createAuthenticator, parseTokenFile } from "./http/authentication.ts";
 import { builtinKinds } from "./kinds/index.ts";
@@ -22,8 +23,8 @@ export interface ApiServerOptions {
   readonly stateFile: string;
   readonly listen: readonly Listen[];
   /** PEM texts. Without them plain HTTP is served, on loopback addresses and unix sockets only. */
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
-  /** PEM of the authority whose client certificates are let in. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
+  /** PEM of the authority whose client certificates are let in; `tls.ca` when not set. */
   readonly clientCa?: string | undefined;
   /** Lines as in upstream's token file: `token,user,uid,"groups"`; a bare token is enough. */
   readonly tokens?: string | undefined;
@@ -56,7 +57,8 @@ function listenOn(server: Server, where: Listen): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     if ("path" in where) {
-      if (existsSync(where.path)) unlinkSync(where.path);
+      // A socket that a killed server left behind; anything else at this path is not ours to remove.
+      if (lstatSync(where.path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(where.path);
       server.listen(where.path, () => {
         chmodSync(where.path, 0o600);
         resolve(`unix:${where.path}`);
@@ -79,6 +81,7 @@ function listenOn(server: Server, where: Listen): Promise<string> {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const log = options.log ?? (() => undefined);
   const { tls } = options;
+  const clientCa = options.clientCa ?? tls?.ca;
   const tokens = options.tokens === undefined ? undefined : parseTokenFile(options.tokens);
   for (const where of options.listen) {
     if ("host" in where && tls === undefined && !loopback.test(where.host)) {
@@ -101,13 +104,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const definitions = followDefinitions(api, { endWatches: watches.end, log });
   seed(api);
   const lifecycle = runLifecycle(api, { log });
+  const expiry = expireEvents(api);
 
   let ready = false;
   const first = options.listen.find((one) => "host" in one);
   const handler = createHandler({
     api,
     watches,
-    authenticate: createAuthenticator({ clientCa: options.clientCa !== undefined, tokens }),
+    authenticate: createAuthenticator({ clientCa: clientCa !== undefined, tokens }),
     address: first === undefined ? "localhost" : `${first.host}:${first.port}`,
     podLog: options.podLog,
     ready: () => ready,
@@ -124,8 +128,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
               ...limits,
               cert: tls.cert,
               key: tls.key,
-              ca: options.clientCa,
-              requestCert: options.clientCa !== undefined,
+              ca: clientCa,
+              requestCert: clientCa !== undefined,
               rejectUnauthorized: false,
             },
             handler,
@@ -141,6 +145,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     ready = false;
     watches.end();
     lifecycle.stop();
+    expiry.stop();
     definitions.stop();
     await Promise.all(
       servers.map(

@@ -65,7 +65,6 @@ async function startProcess(
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${log.join("\n")}`)));
     lines.on("line", (line) => {
       log.push(line);
-      if (process.env.OVENBIRD_API_LOG) process.stderr.write(`${line}\n`);
       const bound = /"addresses":\["https:\/\/127\.0\.0\.1:(\d+)"/.exec(line);
       if (bound !== null) resolve({ child, port: Number(bound[1]) });
     });

@@ -28,6 +28,13 @@ export function parseTokenFile(text: string): ReadonlyMap<string, User> {
   );
 }
 
+function userOf(socket: TLSSocket): User {
+  const subject = socket.getPeerCertificate().subject as { CN?: unknown; O?: unknown } | undefined;
+  const organizations = [subject?.O].flat().filter((name): name is string => typeof name === "string");
+  const username = typeof subject?.CN === "string" ? subject.CN : "unknown";
+  return { username, groups: [...organizations, "system:authenticated"] };
+}
+
 /**
  * Client certificates of the given CA, and bearer tokens. Without either, and on listeners that only this machine's
  * root reaches, everybody is the administrator: there is no authorization in the lab.
@@ -36,6 +43,8 @@ export function createAuthenticator(options: {
   readonly clientCa: boolean;
   readonly tokens: ReadonlyMap<string, User> | undefined;
 }): Authenticator {
+  // Reading a certificate costs more than the rest of a small request.
+  const bySocket = new WeakMap<TLSSocket, User>();
   return (request) => {
     const { authorization } = request.headers;
     if (authorization?.startsWith("Bearer ") === true && options.tokens !== undefined) {
@@ -45,11 +54,10 @@ export function createAuthenticator(options: {
     if (!(socket instanceof TLSSocket)) return admin;
     if (!options.clientCa && options.tokens === undefined) return admin;
     if (!options.clientCa || !socket.authorized) return undefined;
-    const subject = socket.getPeerCertificate().subject as { CN?: unknown; O?: unknown } | undefined;
-    const organizations = [subject?.O].flat().filter((name): name is string => typeof name === "string");
-    return {
-      username: typeof subject?.CN === "string" ? subject.CN : "unknown",
-      groups: [...organizations, "system:authenticated"],
-    };
+    const known = bySocket.get(socket);
+    if (known !== undefined) return known;
+    const user = userOf(socket);
+    bySocket.set(socket, user);
+    return user;
   };
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { parse as parseYaml } from "yaml";
 import { isObject, type JsonObject } from "../object.ts";
 import { ApiError, badRequest } from "../status.ts";
+import { decodeProtobuf } from "./protobuf.ts";
 
 /** The limit of a real API server (3 MiB). */
 export const maxBodyBytes = 3 * 1024 * 1024;
@@ -98,17 +99,19 @@ export function mediaType(header: string | undefined): string {
   return (header ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
-/** Decodes a JSON or YAML body to an object; 415 for other media types. */
+/** Decodes a JSON, YAML or protobuf body to an object; 415 for other media types. */
 export function decodeBody(contentType: string | undefined, body: Buffer): JsonObject {
   const type = mediaType(contentType);
   let value: unknown;
   if (type === "" || type === "application/json" || type === "text/json") value = parseJson(body);
   else if (type === "application/yaml" || type === "text/yaml" || type === "application/x-yaml") {
     value = parseYamlBody(body);
+  } else if (type === "application/vnd.kubernetes.protobuf") {
+    value = decodeProtobuf(body);
   } else {
     throw new ApiError(
       "UnsupportedMediaType",
-      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
     );
   }
   if (!isObject(value)) throw badRequest("the request body is not an object");

@@ -24,7 +24,7 @@ function setDefaults(service: KubeObject): void {
   } else delete spec.sessionAffinityConfig;
   for (const port of objectsOf(spec.ports)) {
     setIfMissing(port, { protocol: "TCP" });
-    if (port.targetPort === undefined || port.targetPort === "") port.targetPort = port.port;
+    if (port.targetPort === undefined || port.targetPort === "" || port.targetPort === 0) port.targetPort = port.port;
   }
 }
 

@@ -41,10 +41,15 @@ const defaultsOf: Readonly<Record<string, JsonObject>> = {
   },
 };
 
+/** Typed clients send an empty object for a strategy that they didn't set. */
+function isUnset(value: unknown): boolean {
+  return value === undefined || (isObject(value) && Object.keys(value).length === 0);
+}
+
 function setDefaults(object: KubeObject): void {
   if (!isObject(object.spec)) return;
   const defaults = structuredClone(defaultsOf[object.kind] ?? {});
-  for (const [key, value] of Object.entries(defaults)) object.spec[key] ??= value;
+  for (const [key, value] of Object.entries(defaults)) if (isUnset(object.spec[key])) object.spec[key] = value;
   const { template } = object.spec;
   if (!isObject(template)) return;
   template.metadata = { creationTimestamp: null, ...objectOr(template.metadata) };

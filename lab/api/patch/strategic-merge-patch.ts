@@ -1,53 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { isObject, type JsonObject, type JsonValue } from "../object.ts";
 import { badRequest } from "../status.ts";
+import { type Field, type Message, messageNamed } from "../types/types.ts";
 
-/**
- * How lists of built-in kinds merge: the `patchMergeKey` tags of k8s.io/api, by the field's name. `ports` depends on
- * where it stands; a list that isn't named here is replaced whole.
- */
-const mergeKeys: Readonly<Record<string, string>> = {
-  containers: "name",
-  initContainers: "name",
-  ephemeralContainers: "name",
-  env: "name",
-  volumes: "name",
-  volumeMounts: "mountPath",
-  volumeDevices: "devicePath",
-  imagePullSecrets: "name",
-  hostAliases: "ip",
-  topologySpreadConstraints: "topologyKey",
-  schedulingGates: "name",
-  resourceClaims: "name",
-  conditions: "type",
-  addresses: "type",
-  podIPs: "ip",
-  hostIPs: "ip",
-  ownerReferences: "uid",
-  secrets: "name",
-};
+/** The declared type of a member; undefined below fields that hold arbitrary JSON. */
+function memberOf(message: Message | undefined, name: string): Field | undefined {
+  return message?.byName.get(name);
+}
 
-/** Lists of plain values that merge as sets. */
-const primitiveSets = new Set(["finalizers", "podCIDRs"]);
-
-/** Kinds in which a field of one of these names is replaced whole all the same. */
-const atomicIn: Readonly<Record<string, readonly string[]>> = {
-  Endpoints: ["ports", "addresses"],
-  EndpointSlice: ["ports", "endpoints", "addresses"],
-  NetworkPolicy: ["ports"],
-  CustomResourceDefinition: ["conditions"],
-};
-
-function mergeKeyOf(kind: string, path: readonly string[]): string | undefined {
-  const field = path.at(-1) ?? "";
-  if (atomicIn[kind]?.includes(field) === true) return undefined;
-  if (field === "ports")
-    return path.some((segment) => segment.endsWith("ontainers"))
-      ? "containerPort"
-      : kind === "Service"
-        ? "port"
-        : undefined;
-  return mergeKeys[field];
+function messageAt(field: Field | undefined): Message | undefined {
+  return field === undefined || field.shape === "map" ? undefined : messageNamed(field.type);
 }
 
 const directives = ["$patch", "$retainKeys", "$deleteFromPrimitiveList", "$setElementOrder"];
@@ -94,13 +56,7 @@ function sortByOrder<T>(list: T[], order: readonly JsonValue[], keyOf: (member: 
   return result;
 }
 
-function mergeKeyed(
-  kind: string,
-  path: readonly string[],
-  target: readonly JsonValue[],
-  patch: readonly JsonValue[],
-  key: string,
-): JsonValue[] {
+function mergeKeyed(field: Field, target: readonly JsonValue[], patch: readonly JsonValue[], key: string): JsonValue[] {
   if (patch.some((member) => isObject(member) && member.$patch === "replace")) {
     return patch.flatMap((member) =>
       isObject(member) && member.$patch === "replace" ? [] : [withoutDirectives(member)],
@@ -109,7 +65,7 @@ function mergeKeyed(
   const result = [...target];
   for (const member of patch) {
     if (!isObject(member))
-      throw badRequest(`the list ${path.join(".")} holds objects, the patch holds ${JSON.stringify(member)}`);
+      throw badRequest(`the list ${field.name} holds objects, the patch holds ${JSON.stringify(member)}`);
     const identity = member[key];
     if (identity === undefined)
       throw badRequest(`map: ${JSON.stringify(member)} does not contain declared merge key: ${key}`);
@@ -124,27 +80,19 @@ function mergeKeyed(
     if (member.$patch === "delete") {
       if (index >= 0) result.splice(index, 1);
     } else if (index < 0) result.push(withoutDirectives(member));
-    else result[index] = merge(kind, path, result[index] ?? {}, member);
+    else result[index] = merge(messageAt(field), result[index] ?? {}, member);
   }
   return result;
 }
 
-function mergeList(
-  kind: string,
-  path: readonly string[],
-  target: JsonValue | undefined,
-  patch: JsonValue[],
-): JsonValue {
+function mergeList(field: Field | undefined, target: JsonValue | undefined, patch: JsonValue[]): JsonValue {
   const current = Array.isArray(target) ? target : [];
-  const key = mergeKeyOf(kind, path);
-  if (key !== undefined) return mergeKeyed(kind, path, current, patch, key);
-  if (primitiveSets.has(path.at(-1) ?? "")) {
-    return [...current, ...patch.filter((value) => !current.some((one) => isDeepStrictEqual(one, value)))];
-  }
-  return withoutDirectives(patch);
+  if (field?.merge === undefined) return withoutDirectives(patch);
+  if (field.merge.key !== undefined) return mergeKeyed(field, current, patch, field.merge.key);
+  return [...current, ...patch.filter((value) => !current.some((one) => isDeepStrictEqual(one, value)))];
 }
 
-function merge(kind: string, path: readonly string[], target: JsonValue | undefined, patch: JsonObject): JsonValue {
+function merge(message: Message | undefined, target: JsonValue | undefined, patch: JsonObject): JsonValue {
   const directive = patch.$patch;
   if (directive === "replace") return withoutDirectives(patch);
   if (directive === "delete") return {};
@@ -163,9 +111,9 @@ function merge(kind: string, path: readonly string[], target: JsonValue | undefi
         result[field] = list.filter((one) => !value.some((gone) => isDeepStrictEqual(one, gone)));
     } else if (key.startsWith("$setElementOrder/")) continue;
     else if (value === null) delete result[key];
-    else if (Array.isArray(value)) result[key] = mergeList(kind, [...path, key], result[key], value);
+    else if (Array.isArray(value)) result[key] = mergeList(memberOf(message, key), result[key], value);
     else if (isObject(value)) {
-      const merged = merge(kind, [...path, key], result[key], value);
+      const merged = merge(messageAt(memberOf(message, key)), result[key], value);
       if (value.$patch === "delete") delete result[key];
       else result[key] = merged;
     } else result[key] = value;
@@ -175,7 +123,7 @@ function merge(kind: string, path: readonly string[], target: JsonValue | undefi
     const field = key.slice("$setElementOrder/".length);
     const list = result[field];
     if (!Array.isArray(list)) continue;
-    const mergeKey = mergeKeyOf(kind, [...path, field]);
+    const mergeKey = memberOf(message, field)?.merge?.key;
     result[field] =
       mergeKey === undefined
         ? sortByOrder(list, order, (member) => member)
@@ -190,9 +138,13 @@ function merge(kind: string, path: readonly string[], target: JsonValue | undefi
 
 /**
  * Strategic merge patch for built-in kinds (merge keys, `$patch`, `$retainKeys`, `$deleteFromPrimitiveList`,
- * `$setElementOrder`). Returns the patched object; the target isn't changed. 400 for a patch that doesn't fit.
+ * `$setElementOrder`), by the merge keys that k8s.io/api declares. Returns the patched object; the target isn't changed. 400 for a patch that doesn't fit.
  */
-export function applyStrategicMergePatch(kind: string, target: JsonObject, patch: JsonObject): JsonObject {
-  const result = merge(kind, [], target, patch);
+export function applyStrategicMergePatch(
+  message: Message | undefined,
+  target: JsonObject,
+  patch: JsonObject,
+): JsonObject {
+  const result = merge(message, target, patch);
   return isObject(result) ? result : {};
 }

@@ -30,6 +30,9 @@ export interface Bucket {
   load(entry: Entry): void;
 }
 
+/** What the remembered changes of one kind may hold, whatever their number. */
+const maxHistoryBytes = 64 * 1024 * 1024;
+
 /** Index of the first key that is not less than `key`. */
 function lowerBound(keys: readonly string[], key: string): number {
   let low = 0;
@@ -54,6 +57,7 @@ export function createBucket(options: {
   const keys: string[] = [];
   const counts = new Map<string, number>();
   let log: StoreEvent[] = [];
+  let logBytes = 0;
   let forgotten = options.startRevision;
   let revision = options.startRevision;
   let snapshot: { readonly revision: number; readonly entries: readonly Entry[] } | undefined;
@@ -132,12 +136,14 @@ export function createBucket(options: {
       if (event.type === "DELETED") unset(event.entry);
       else set(event.entry);
       log.push(event);
+      logBytes += event.entry.text.length;
       // Trimmed by halves, so that the cost per change stays constant.
-      if (log.length > options.history * 2) {
-        forgotten = log[log.length - options.history - 1]?.revision ?? forgotten;
-        log = log.slice(-options.history);
-        snapshot = undefined;
-      }
+      if (log.length <= options.history * 2 && logBytes <= maxHistoryBytes) return;
+      const kept = Math.min(options.history, log.length >>> 1);
+      forgotten = log[log.length - kept - 1]?.revision ?? forgotten;
+      log = kept === 0 ? [] : log.slice(-kept);
+      logBytes = log.reduce((sum, { entry }) => sum + entry.text.length, 0);
+      snapshot = undefined;
     },
     load: set,
   };

@@ -24,11 +24,12 @@ export interface Journal {
 /**
  * The state file: SQLite in WAL mode, one row per object. `synchronous=OFF` leaves the flush to the kernel: what was
  * committed survives the death of the process at any moment (kill -9), which is what a lab needs; only a crash of the
- * whole machine may lose the last seconds.
+ * whole machine may lose the last seconds. The file is locked: a second server on it is refused at its start.
  */
 export function openJournal(file: string): Journal {
   const database = new DatabaseSync(file);
   database.exec(`
+    PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = OFF;
     PRAGMA wal_autocheckpoint = 4000;
