@@ -41,9 +41,12 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await api.kubectl(["delete", "namespace", namespace, "--wait=false"]);
-  api.close();
-  await server.stop();
+  try {
+    await api.kubectl(["delete", "namespace", namespace, "--wait=false"]);
+  } finally {
+    api.close();
+    await server.stop();
+  }
 });
 
 it("applies: creates, finds nothing to do, changes", async () => {

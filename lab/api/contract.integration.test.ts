@@ -55,9 +55,12 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await api.send("DELETE", `/api/v1/namespaces/${namespace}`);
-  api.close();
-  await server.stop();
+  try {
+    await api.send("DELETE", `/api/v1/namespaces/${namespace}`);
+  } finally {
+    api.close();
+    await server.stop();
+  }
 });
 
 describe("creation", () => {
