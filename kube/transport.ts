@@ -1,7 +1,15 @@
-import type { Dispatcher, ProxyAgent } from "undici";
-import Pool from "undici/lib/dispatcher/pool.js";
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Credentials, KubeConnection } from "./connection.ts";
 import { KubeError, messageOf } from "./error.ts";
+import {
+  createHttpConnections,
+  destroyHttpConnections,
+  type HttpConnections,
+  retireHttpConnections,
+} from "./http-connections.ts";
 
 export interface TransportRequest {
   readonly method: string;
@@ -42,68 +50,65 @@ export interface TransportOptions {
   readonly maxResponseBytes: number;
 }
 
-/** Idle connections are dropped before load balancers and servers do it under our feet (kube-apiserver: 90 s). */
-const keepAliveTimeoutMs = 20_000;
-/** After so long without a byte the kernel asks the peer for a sign of life: a dead peer shows within half a minute. */
-const tcpKeepAliveDelayMs = 15_000;
+/** Bound on the time that TCP and TLS take for a new connection. */
 const connectTimeoutMs = 10_000;
 /** What is kept of an answer that turned a stream down. */
 const maxErrorBodyBytes = 1 << 20;
 
-/** Dispatchers made with one client certificate; a renewed one gets new ones. */
-interface Dispatchers {
-  readonly certificate: string | undefined;
-  readonly key: string | undefined;
-  /** For requests, bounded in number. */
-  readonly requests: Dispatcher;
-  /** For streams, which hold their connection: they must not starve the requests. */
-  readonly streams: Dispatcher;
-}
-
+/**
+ * On Node's own client, which is part of its start-up snapshot and costs no memory of its own, unlike undici and its
+ * WebAssembly parser (12 MB in every process of every node).
+ */
 export function createTransport(connection: KubeConnection, options: TransportOptions): Transport {
   const url = new URL(connection.server);
+  const openRequest = url.protocol === "https:" ? httpsRequest : httpRequest;
+  // An IPv6 address stands in brackets in a URL only.
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const pathPrefix = url.pathname.replace(/\/+$/, "");
   const fixedHeaders = connection.headers.flat();
-  const retired = new Set<Promise<unknown>>();
-  let current: Dispatchers | undefined;
-  let closed = false;
   const running = new Set<(error: KubeError) => void>();
+  let current: { readonly credentials: Credentials; readonly connections: HttpConnections } | undefined;
+  let closed = false;
 
-  /** Proxies are rare, and want all of undici. */
-  let ProxyDispatcher: typeof ProxyAgent | undefined;
-  async function viaProxy<T>(send: () => Promise<T>): Promise<T> {
-    ProxyDispatcher ??= (await import("undici")).ProxyAgent;
-    return send();
-  }
-
-  function dispatchersFor({ certificate, key }: Credentials): Dispatchers {
-    if (current !== undefined && current.certificate === certificate && current.key === key) return current;
+  function connectionsFor(credentials: Credentials): HttpConnections {
     if (current !== undefined) {
-      // What is under way ends on the old connections.
-      const closing = Promise.all([current.requests.close(), current.streams.close()]);
-      retired.add(closing);
-      void closing.finally(() => retired.delete(closing));
+      const { certificate, key } = current.credentials;
+      if (certificate === credentials.certificate && key === credentials.key) return current.connections;
     }
-    const open = (connections: number | null) =>
-      openDispatcher(connection, url, connections, certificate, key, ProxyDispatcher);
-    current = { certificate, key, requests: open(options.maxSockets), streams: open(null) };
-    return current;
+    const connections = createHttpConnections(connection, credentials, options.maxSockets);
+    if (current !== undefined) retireHttpConnections(current.connections);
+    current = { credentials, connections };
+    return connections;
   }
 
-  /** What `send` and `stream` share: `head` says how much of the body is kept, or where it goes. */
-  function dispatch(
+  function open(request: TransportRequest, kind: keyof HttpConnections): ClientRequest {
+    const { authorization } = request.credentials;
+    const authorizationHeader = authorization === undefined ? [] : ["authorization", authorization];
+    // Node leaves it out by itself for a DELETE with a body.
+    const length = request.body === undefined ? [] : ["content-length", String(Buffer.byteLength(request.body))];
+    return openRequest({
+      agent: connectionsFor(request.credentials)[kind],
+      host,
+      port: url.port,
+      method: request.method,
+      path: pathPrefix + request.path,
+      headers: groupHeaders([...request.headers, ...fixedHeaders, ...authorizationHeader, ...length]),
+    });
+  }
+
+  /** What `send` and `stream` share: without `onData` the whole body is kept. */
+  function exchange(
     request: TransportRequest,
-    kind: "requests" | "streams",
+    kind: keyof HttpConnections,
     timeoutMs: number,
     headTimeoutMs: number | undefined,
     onData: ((chunk: Buffer) => void) | undefined,
   ): Promise<TransportResponse> {
     const { promise, resolve, reject } = Promise.withResolvers<TransportResponse>();
     const what = `${request.method} ${request.path}`;
-    let controller: Dispatcher.DispatchController | undefined;
+    let outgoing: ClientRequest | undefined;
+    let sent = false;
     let settled = false;
-    let status = 0;
-    let headers: TransportResponse["headers"] = {};
     let chunks: Buffer[] = [];
     let bytes = 0;
 
@@ -133,7 +138,41 @@ export function createTransport(connection: KubeConnection, options: TransportOp
       settle();
       chunks = [];
       reject(error);
-      controller?.abort(error instanceof Error ? error : new Error(messageOf(error)));
+      outgoing?.destroy();
+    }
+    function lost(cause: unknown): void {
+      if (settled) return;
+      const code = sent ? "CONNECTION_LOST" : "UNREACHABLE";
+      fail(new KubeError(code, `${what}: ${connection.server}: ${messageOf(cause)}`, { cause }));
+    }
+
+    function receive(incoming: IncomingMessage): void {
+      const status = incoming.statusCode ?? 0;
+      const streaming = onData !== undefined && status >= 200 && status < 300;
+      const limit = onData === undefined ? options.maxResponseBytes : maxErrorBodyBytes;
+      clearTimeout(headTimer);
+      incoming.on("data", (chunk: Buffer) => {
+        if (settled) return;
+        if (streaming) {
+          try {
+            onData(chunk);
+          } catch (error) {
+            fail(error);
+          }
+          return;
+        }
+        bytes += chunk.length;
+        if (bytes > limit) fail(new KubeError("RESPONSE_TOO_LARGE", `${what}: an answer of more than ${limit} bytes`));
+        else chunks.push(chunk);
+      });
+      incoming.on("error", lost);
+      incoming.on("end", () => {
+        if (settled) return;
+        settle();
+        const [only] = chunks;
+        const body = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes);
+        resolve({ status, headers: incoming.headers, body });
+      });
     }
 
     if (closed) fail(new KubeError("CLOSED", `${what}: the client is closed`));
@@ -141,107 +180,62 @@ export function createTransport(connection: KubeConnection, options: TransportOp
     if (settled) return promise;
     running.add(fail);
     request.signal?.addEventListener("abort", onAbort, { once: true });
-
-    const { authorization } = request.credentials;
-    const authorizationHeader = authorization === undefined ? [] : ["authorization", authorization];
-    dispatchersFor(request.credentials)[kind].dispatch(
-      {
-        origin: url.origin,
-        method: request.method,
-        path: pathPrefix + request.path,
-        headers: [...request.headers, ...fixedHeaders, ...authorizationHeader],
-        body: request.body ?? null,
-        // A request that stays open must not keep others from its connection.
-        blocking: kind === "streams",
-      },
-      {
-        onRequestStart(started) {
-          controller = started;
-          if (settled) started.abort(new Error("no longer wanted"));
-        },
-        onResponseStart(_controller, statusCode, responseHeaders) {
-          status = statusCode;
-          headers = responseHeaders;
-          clearTimeout(headTimer);
-        },
-        onResponseData(_controller, chunk) {
-          if (settled) return;
-          if (onData !== undefined && status >= 200 && status < 300) {
-            try {
-              onData(chunk);
-            } catch (error) {
-              fail(error);
-            }
-            return;
-          }
-          bytes += chunk.length;
-          const limit = onData === undefined ? options.maxResponseBytes : maxErrorBodyBytes;
-          if (bytes > limit)
-            fail(new KubeError("RESPONSE_TOO_LARGE", `${what}: an answer of more than ${limit} bytes`));
-          else chunks.push(chunk);
-        },
-        onResponseEnd() {
-          if (settled) return;
-          settle();
-          const [only] = chunks;
-          const body = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes);
-          resolve({ status, headers, body });
-        },
-        onResponseError(_controller, cause) {
-          const code = controller === undefined ? "UNREACHABLE" : "CONNECTION_LOST";
-          fail(new KubeError(code, `${what}: ${connection.server}: ${messageOf(cause)}`, { cause }));
-        },
-      },
+    try {
+      outgoing = open(request, kind);
+    } catch (error) {
+      lost(error);
+      return promise;
+    }
+    outgoing.once("socket", (socket) =>
+      whenConnected(socket, lost, () => {
+        sent = true;
+      }),
     );
+    outgoing.once("response", receive);
+    outgoing.on("error", lost);
+    outgoing.once("close", () => lost(new Error("the connection was closed")));
+    outgoing.end(request.body);
     return promise;
   }
 
   return {
-    send(request) {
-      const send = () => dispatch(request, "requests", request.timeoutMs, undefined, undefined);
-      return connection.proxyUrl === undefined ? send() : viaProxy(send);
-    },
-    stream(request) {
-      const send = () => dispatch(request, "streams", request.timeoutMs, request.headTimeoutMs, request.onData);
-      return connection.proxyUrl === undefined ? send() : viaProxy(send);
-    },
-    async close() {
+    send: (request) => exchange(request, "requests", request.timeoutMs, undefined, undefined),
+    stream: (request) => exchange(request, "streams", request.timeoutMs, request.headTimeoutMs, request.onData),
+    close() {
       closed = true;
       for (const fail of [...running]) fail(new KubeError("CLOSED", "the client was closed"));
-      const last = current;
+      if (current !== undefined) destroyHttpConnections(current.connections);
       current = undefined;
-      await Promise.all([last?.requests.destroy(), last?.streams.destroy(), ...retired]);
+      return Promise.resolve();
     },
   };
 }
 
-function openDispatcher(
-  connection: KubeConnection,
-  url: URL,
-  connections: number | null,
-  certificate: string | undefined,
-  key: string | undefined,
-  ProxyDispatcher: typeof ProxyAgent | undefined,
-): Dispatcher {
-  const tls = {
-    ...(connection.tls.ca === undefined ? {} : { ca: connection.tls.ca }),
-    ...(connection.tls.serverName === undefined ? {} : { servername: connection.tls.serverName }),
-    ...(certificate === undefined ? {} : { cert: certificate }),
-    ...(key === undefined ? {} : { key }),
-    rejectUnauthorized: !connection.tls.insecureSkipVerify,
-  };
-  const pool: Pool.Options = {
-    connections,
-    pipelining: 1,
-    allowH2: false,
-    // Time is bounded per request, from the call on: waiting for a connection counts too.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: keepAliveTimeoutMs,
-  };
-  const socket = { timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveDelayMs };
-  if (connection.proxyUrl === undefined || ProxyDispatcher === undefined) {
-    return new Pool(url.origin, { ...pool, connect: { ...tls, ...socket } });
+/** Tells when what is written to a socket goes out; or that it took too long to get there. */
+function whenConnected(socket: Socket, onTimeout: (error: Error) => void, onConnected: () => void): void {
+  const secure = socket instanceof TLSSocket;
+  // Before the end of the handshake it is null (Node.js documentation, `tlsSocket.alpnProtocol`).
+  if (secure ? socket.alpnProtocol !== null : !socket.connecting) {
+    onConnected();
+    return;
   }
-  return new ProxyDispatcher({ ...pool, uri: connection.proxyUrl, requestTls: { ...tls, ...socket } });
+  const timer = setTimeout(() => onTimeout(new Error(`no connection after ${connectTimeoutMs} ms`)), connectTimeoutMs);
+  socket.once("close", () => clearTimeout(timer));
+  socket.once(secure ? "secureConnect" : "connect", () => {
+    clearTimeout(timer);
+    onConnected();
+  });
+}
+
+/** From names and values in turn to what Node takes: all values of one name together. */
+function groupHeaders(flat: readonly string[]): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  for (let index = 0; index < flat.length; index += 2) {
+    const name = flat[index];
+    const value = flat[index + 1];
+    if (name === undefined || value === undefined) continue;
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat();
+  }
+  return headers;
 }
