@@ -19,8 +19,12 @@ describe("layout", () => {
     expect(layout.nodes[0]?.addresses).toEqual(["fd00:172:18::b"]);
   });
 
-  it("refuses a name whose namespaces could be another lab's", () => {
-    expect(labConfig.safeParse({ ...config, name: "a-b" }).success).toBe(false);
+  it.each(["a", "a-b", "lab2"])("takes the name %s", (name) => {
+    expect(labConfig.safeParse({ ...config, name }).success).toBe(true);
+  });
+
+  it.each(["", "A", "2lab", "a-", "a.b", "a/b", "x".repeat(16)])("refuses the name %j", (name) => {
+    expect(labConfig.safeParse({ ...config, name }).success).toBe(false);
   });
 
   it("refuses a state folder in which unix sockets can't be bound", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { tearDown } from "../supervisor/teardown.ts";
-import { labConfig, layoutOf, namespacePath } from "./layout.ts";
+import { labConfig, layoutOf, namespacePath, namespacePrefix } from "./layout.ts";
 import { buildNetwork, existingNamespaces, missingNamespaces } from "./network.ts";
 import { run } from "./run.ts";
 
@@ -37,4 +37,15 @@ it("what is there is left as it is, and all of it goes at once", async () => {
   expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(true);
   expect(existingNamespaces(name)).toEqual([]);
   expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(false);
+});
+
+it("the namespaces of a lab whose name only begins alike are another's", async () => {
+  const other = `${namespacePrefix(`${name}-b`)}central`;
+  await run(["ip", "netns", "add", other]);
+  try {
+    expect(existingNamespaces(name)).toEqual([]);
+    expect(existingNamespaces(`${name}-b`)).toEqual([other]);
+  } finally {
+    await run(["ip", "netns", "delete", other]);
+  }
 });

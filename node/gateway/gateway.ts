@@ -21,6 +21,7 @@ import {
 import { bridgeFlows, flowText, type ServiceEntry } from "./bridge-flows.ts";
 import {
   defaultGateways,
+  type HostNetwork,
   holdsHostNetwork,
   mergeHostNetworks,
   moveHostNetwork,
@@ -101,14 +102,19 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
     const unsettled = looksWhileUnsettled > 0 && (performance.now() < settledAtMs || device.mac !== lastMac);
     if (unsettled) looksWhileUnsettled -= 1;
-    await settleHostNetwork(options, bridge, device, uplinkInterface.row.name, unsettled);
+    const network = await settleHostNetwork(options, bridge, device, uplinkInterface.row.name, unsettled);
     lastMac = device.mac;
     // Not before the addresses have left the uplink: until then the host's stack still hears through it.
     if (userspace) guardDevice(netfilter, uplinkInterface.row.name);
-    return present(bridge, uplinkInterface);
+    return present(bridge, uplinkInterface, unsettled ? network : undefined);
   }
 
-  async function present(bridge: OpenVswitchRows.Bridge, uplinkInterface: BridgeInterface): Promise<GatewayState> {
+  /** @param promised what the bridge has to bear before it is told to anybody: half of it would move the way out */
+  async function present(
+    bridge: OpenVswitchRows.Bridge,
+    uplinkInterface: BridgeInterface,
+    promised: HostNetwork | undefined,
+  ): Promise<GatewayState> {
     const device = getLink(socket, bridgeName);
     if (!device?.mac) return { kind: "waiting", reason: `the device ${bridgeName} has no hardware address` };
     const network = readHostNetwork(socket, device);
@@ -127,6 +133,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       ),
     );
     if (network.addresses.length === 0) return { kind: "waiting", reason: `${bridgeName} has no address` };
+    if (promised !== undefined && !holdsHostNetwork(network, promised))
+      return { kind: "waiting", reason: `vswitchd is still setting up ${bridgeName}` };
     return {
       kind: "present",
       gateway: {
@@ -169,6 +177,7 @@ export function createGateway(options: GatewayOptions): Gateway {
  * Sees to it that the bridge's device bears the host's addresses and routes, and remembers them.
  * A device that is new, or down, or one whose move was interrupted gets what is remembered, and so does one that vswitchd
  * is still setting up; otherwise what it bears is the truth and is remembered anew.
+ * @returns what the bridge is to bear
  */
 async function settleHostNetwork(
   options: GatewayOptions,
@@ -176,7 +185,7 @@ async function settleHostNetwork(
   device: Link,
   uplinkName: string,
   unsettled: boolean,
-): Promise<void> {
+): Promise<HostNetwork> {
   const { session, socket, bridgeName, uplink, logger } = options;
   const memory = readMemory(bridge.external_ids);
   const uplinkLink = getLink(socket, uplinkName);
@@ -192,7 +201,7 @@ async function settleHostNetwork(
     moveHostNetwork(socket, network, bridgeName, uplinkName);
     await remember(session, bridge, undefined, { phase: "settled", linkIndex: device.index, network });
     logger.info({ bridge: bridgeName, uplink, addresses: network.addresses }, "moved the host's addresses and routes");
-    return;
+    return network;
   }
   const restored = memory && (isFresh(memory, device) || (unsettled && !holdsHostNetwork(onBridge, memory.network)));
   if (restored) {
@@ -205,6 +214,7 @@ async function settleHostNetwork(
   // Not what is read back at once: vswitchd may have taken the device down in between.
   const network = memory && (restored || unsettled) ? mergeHostNetworks(memory.network, onBridge) : onBridge;
   await remember(session, bridge, memory, { phase: "settled", linkIndex: device.index, network });
+  return network;
 }
 
 function isFresh(memory: BridgeMemory, device: Link): boolean {
