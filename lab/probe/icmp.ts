@@ -1,6 +1,6 @@
-import { writeFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
-import { inNetworkNamespace, internetProtocol } from "./libc.ts";
+import { setSysctl } from "../../node/netlink/index.ts";
+import { internetProtocol } from "./libc.ts";
 import type { ProbeRequest, ProbeResult } from "./probe.ts";
 import { askByDatagram } from "./udp.ts";
 
@@ -9,7 +9,7 @@ const echoReply = { v4: 0, v6: 129 } as const;
 
 /** Lets everybody in the namespace open ICMP datagram sockets (icmp(7)); the kernel then keeps identifiers apart. */
 function allowPing(namespace: string): void {
-  inNetworkNamespace(namespace, () => writeFileSync("/proc/sys/net/ipv4/ping_group_range", "0 2147483647"));
+  setSysctl("ipv4/ping_group_range", "0 2147483647", namespace);
 }
 
 let sequence = 0;

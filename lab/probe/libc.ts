@@ -1,22 +1,20 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { getSystemErrorName } from "node:util";
 import koffi from "koffi";
+import { addressBytes, inNamespace } from "../../node/netlink/index.ts";
 
 /**
- * The few system calls that Node has no door to: entering a network namespace, and making sockets that Node then
- * adopts by file descriptor. A socket belongs for good to the namespace in which it was made, so one process holds
+ * Sockets in any network namespace, which Node then adopts by file descriptor. A socket belongs for good to the namespace in which it was made, so one process holds
  * the sockets of all pods of a node.
  */
 
 const libc = koffi.load("libc.so.6");
-const setns = libc.func("int setns(int fd, int nstype)");
 const socketCall = libc.func("int socket(int domain, int type, int protocol)");
 const bindCall = libc.func("int bind(int fd, const void *address, uint32_t length)");
 const connectCall = libc.func("int connect(int fd, const void *address, uint32_t length)");
 const setsockoptCall = libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)");
 
-const CLONE_NEWNET = 0x40000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const AF_INET = 2;
@@ -46,67 +44,19 @@ function check(call: string, result: number): number {
   return result;
 }
 
-const ownNamespace = openSync("/proc/self/ns/net", "r");
-
-/**
- * Runs `action` with the main thread inside another network namespace. Only synchronous work may go in here: the
- * thread is back in its own namespace when this returns or throws.
- * @param path a namespace's file, such as `/run/netns/NAME`
- */
-export function inNetworkNamespace<T>(path: string, action: () => T): T {
-  const target = openSync(path, "r");
-  try {
-    check("setns", setns(target, CLONE_NEWNET));
-    try {
-      return action();
-    } finally {
-      check("setns", setns(ownNamespace, CLONE_NEWNET));
-    }
-  } finally {
-    closeSync(target);
-  }
-}
-
-/** The 16 bytes of an IPv6 address in any of its spellings (RFC 4291, section 2.2), without zone. */
-function ipv6Bytes(address: string): Buffer {
-  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(address);
-  const text = dotted
-    ? `${dotted[1]}${(dotted[2] ?? "")
-        .split(".")
-        .map(Number)
-        .reduce<number[]>((words, byte, index) => {
-          if (index % 2 === 0) words.push(byte << 8);
-          else words[words.length - 1] = (words.at(-1) ?? 0) | byte;
-          return words;
-        }, [])
-        .map((word) => word.toString(16))
-        .join(":")}`
-    : address;
-  const [head = "", tail] = text.split("::");
-  const words = (part: string) => (part === "" ? [] : part.split(":").map((word) => Number.parseInt(word, 16)));
-  const before = words(head);
-  const after = tail === undefined ? [] : words(tail);
-  const all = tail === undefined ? before : [...before, ...Array(8 - before.length - after.length).fill(0), ...after];
-  const bytes = Buffer.alloc(16);
-  all.forEach((word, index) => {
-    bytes.writeUInt16BE(word, index * 2);
-  });
-  return bytes;
-}
-
 /** `struct sockaddr_in` or `sockaddr_in6` of an address and a port (in host order). */
 export function socketAddress(address: string, port: number): Buffer {
   if (isIPv4(address)) {
     const bytes = Buffer.alloc(16);
     bytes.writeUInt16LE(AF_INET, 0);
     bytes.writeUInt16BE(port, 2);
-    Buffer.from(address.split(".").map(Number)).copy(bytes, 4);
+    addressBytes(address).copy(bytes, 4);
     return bytes;
   }
   const bytes = Buffer.alloc(28);
   bytes.writeUInt16LE(AF_INET6, 0);
   bytes.writeUInt16BE(port, 2);
-  ipv6Bytes(address).copy(bytes, 8);
+  addressBytes(address).copy(bytes, 8);
   return bytes;
 }
 
@@ -128,7 +78,7 @@ function openSocket(address: string, type: number, protocol: number, use: (fd: n
  * families can have the same port.
  */
 export function openBoundSocket(namespace: string, address: string, port: number, type: number): number {
-  return inNetworkNamespace(namespace, () =>
+  return inNamespace(namespace, () =>
     openSocket(address, type, internetProtocol.default, (fd) => {
       const one = Buffer.from([1, 0, 0, 0]);
       if (type === socketType.stream) check("setsockopt", setsockoptCall(fd, SOL_SOCKET, SO_REUSEADDR, one, 4));
@@ -146,7 +96,7 @@ export function openRawSocket(namespace: string, address: string, protocol: numb
 
 /** A socket in a namespace, for Node to bind or connect. */
 export function openUnboundSocket(namespace: string, address: string, type: number, protocol: number): number {
-  return inNetworkNamespace(namespace, () => openSocket(address, type, protocol, () => undefined));
+  return inNamespace(namespace, () => openSocket(address, type, protocol, () => undefined));
 }
 
 /** A socket in a namespace that has begun to connect; that it goes on in the background is no error. */
@@ -157,7 +107,7 @@ export function openConnectingSocket(
   type: number,
   protocol: number = internetProtocol.default,
 ): number {
-  return inNetworkNamespace(namespace, () =>
+  return inNamespace(namespace, () =>
     openSocket(address, type, protocol, (fd) => {
       const bytes = socketAddress(address, port);
       if (connectCall(fd, bytes, bytes.length) >= 0) return;

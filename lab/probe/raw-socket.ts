@@ -1,5 +1,6 @@
 import { closeSync } from "node:fs";
 import koffi from "koffi";
+import { addressText } from "../../node/netlink/index.ts";
 import { checkSystemCall, libc, SystemCallError, socketAddress } from "./libc.ts";
 
 /**
@@ -25,6 +26,7 @@ const EPOLLIN = 1;
 const EPOLL_CLOEXEC = 0o2000000;
 const EFD_CLOEXEC = 0o2000000;
 const EAGAIN = 11;
+const AF_INET = 2;
 const eventBytes = 12;
 const eventsAtOnce = 64;
 const packetLimitBytes = 65_536;
@@ -48,15 +50,9 @@ function event(flags: number, fd: number): Buffer {
   return bytes;
 }
 
+/** The address of a `struct sockaddr_in` or `sockaddr_in6`. */
 function sourceOf(address: Buffer): string {
-  if (address.readUInt16LE(0) === 2) return [...address.subarray(4, 8)].join(".");
-  const words = Array.from({ length: 8 }, (_, index) => address.readUInt16BE(8 + index * 2).toString(16)).join(":");
-  // The longest run of zero words is written as "::" (RFC 5952, section 4.2).
-  const runs = [...words.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
-  const longest = runs[0];
-  return longest === undefined
-    ? words
-    : `${words.slice(0, longest.index)}::${words.slice(longest.index + longest[0].length).replace(/^:/, "")}`;
+  return addressText(address.readUInt16LE(0) === AF_INET ? address.subarray(4, 8) : address.subarray(8, 24));
 }
 
 /** @throws SystemCallError when the packet can't be sent at all */

@@ -26,7 +26,7 @@ export {
   setLink,
   type VethEnd,
 } from "./links.ts";
-export { canonicalPrefix } from "./message.ts";
+export { addressBytes, addressText, canonicalPrefix } from "./message.ts";
 export { inNamespace, setSysctl } from "./namespace.ts";
 export { deleteNeighbor, replaceNeighbor } from "./neighbors.ts";
 export { type NetworkChange, type NetworkWatchOptions, watchNetwork } from "./network-watch.ts";
