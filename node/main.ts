@@ -16,8 +16,10 @@ import { ConfigError, readAgentConfig } from "./config.ts";
  * Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not go on, 2 wrong configuration.
  */
 
-/** Where the bundle made by `npm run build` has the plugin. */
-const bundledPlugin = join(import.meta.dirname, "cni", "ovenbird");
+/** Where the plugin is: in the bundle that `npm run build` makes, or in the repository once it is built. */
+const builtPlugins = [["cni"], ["..", "dist", "cni"]].map((folders) =>
+  join(import.meta.dirname, ...folders, "ovenbird"),
+);
 /** Calls under way may take as long as their own bounds; whoever stops us waits no longer than this. */
 const stopTimeoutMs = 20_000;
 
@@ -57,7 +59,12 @@ async function main(): Promise<void> {
   // Loaded only when wanted: the metrics' packages are a tenth of the agent's memory.
   const serve = config.metricsBindAddress === undefined ? undefined : await import("./serve/index.ts");
   const metrics = serve?.createMetrics();
-  const pluginPath = config.cniPlugin ?? (existsSync(bundledPlugin) ? bundledPlugin : undefined);
+  const pluginPath = config.cniPlugin ?? builtPlugins.find((path) => existsSync(path));
+  if (pluginPath === undefined)
+    logger.warn(
+      { cniBinDir: config.cniBinDir },
+      "no plugin to install: build it with npm run build, or name it with --cni-plugin",
+    );
   const agent = await startAgent({
     config,
     kube,
