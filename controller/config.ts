@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { Command, CommanderError } from "commander";
 import type { TlsOptions } from "ovsdb-client-ts";
 import { parse as parseYaml } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { ConfigError } from "./config-error.ts";
 import { type NetworkConfig, parseNetworkConfig } from "./ipam/network-config.ts";
 import { parseBindAddress } from "./serve/server.ts";

@@ -1,6 +1,7 @@
 import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { lazyBuiltins } from "./lazy-builtins.ts";
 import { nodeBinary, root } from "./node-binary.ts";
 import { buildPlugin } from "./plugin.ts";
 
@@ -22,18 +23,39 @@ export interface BundleRecipe {
   readonly withPlugin: boolean;
   /** Flags for the runtime. */
   readonly nodeFlags: readonly string[];
+  /** Variables of the C library's allocator (mallopt(3)). */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
+/** Each of the runtime's threads would keep a heap of its own, for nothing. */
+const oneHeap = { MALLOC_ARENA_MAX: "1" };
+
 export const recipes: readonly BundleRecipe[] = [
-  // The agent serves one node: a small young generation keeps its memory low, and its throughput doesn't need more.
   {
     name: "agent",
     entry: "node/main.ts",
     native: ["koffi"],
     withPlugin: true,
-    nodeFlags: ["--max-semi-space-size=1"],
+    // One agent runs on every node, waits for events most of the time, and does little work for each: memory matters.
+    nodeFlags: [
+      // A small young generation, and a heap that grows slowly.
+      "--max-semi-space-size=1",
+      "--optimize-for-size",
+      // The optimizing compilers alone are 8 MB of code to page in, and win nothing here (docs/performance.md).
+      "--no-opt",
+      "--no-maglev",
+    ],
+    // What is freed goes back to the kernel, also after a burst.
+    environment: { ...oneHeap, MALLOC_TRIM_THRESHOLD_: "65536", MALLOC_MMAP_THRESHOLD_: "65536" },
   },
-  { name: "controller", entry: "controller/main.ts", native: [], withPlugin: false, nodeFlags: [] },
+  {
+    name: "controller",
+    entry: "controller/main.ts",
+    native: [],
+    withPlugin: false,
+    nodeFlags: [],
+    environment: oneHeap,
+  },
 ];
 
 /** CommonJS packages inside an ES module bundle ask for `require`. */
@@ -46,7 +68,7 @@ const requireBanner =
  * @returns the launcher's absolute path
  */
 export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dist")): Promise<string> {
-  const { name, entry, native, withPlugin, nodeFlags } = recipe;
+  const { name, entry, native, withPlugin, nodeFlags, environment } = recipe;
   await mkdir(folder, { recursive: true });
   const scratch = await mkdtemp(join(folder, `.${name}-`));
   try {
@@ -67,6 +89,7 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
       sourcemap: false,
       legalComments: "linked",
       external: [...native],
+      plugins: [lazyBuiltins],
       banner: { js: requireBanner },
       logLevel: "error",
     });
@@ -78,7 +101,7 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
       await copyFile(await buildPlugin(join(folder, "cni")), join(scratch, "cni", "ovenbird"));
     }
     const launcher = `ovenbird-${name}`;
-    await writeFile(join(scratch, launcher), launcherScript(name, nodeFlags), { mode: 0o755 });
+    await writeFile(join(scratch, launcher), launcherScript(name, nodeFlags, environment), { mode: 0o755 });
     await chmod(scratch, 0o755);
     const target = join(folder, name);
     await rm(target, { recursive: true, force: true });
@@ -91,14 +114,17 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
 }
 
 /** Uses nothing but the shell's own commands: it must run with an empty PATH. */
-function launcherScript(name: string, nodeFlags: readonly string[]): string {
-  const flags = nodeFlags.map((flag) => ` ${flag}`).join("");
-  // Each of the runtime's threads would keep a heap of its own, for nothing.
-  const environment = "MALLOC_ARENA_MAX=1 ";
+function launcherScript(
+  name: string,
+  nodeFlags: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): string {
+  const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value} `);
+  const flags = nodeFlags.map((flag) => ` ${flag}`);
   return `#!/bin/sh
 # Starts the Ovenbird ${name} with the runtime that lies beside it.
 here=$(CDPATH= cd -- "\${0%/*}" && pwd -P) || exit 1
-${environment}exec "$here/node"${flags} "$here/${name}.mjs" "$@"
+${variables.join("")}exec "$here/node"${flags.join("")} "$here/${name}.mjs" "$@"
 `;
 }
 

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * The annotations by which controller and agents speak to each other through the Kubernetes API.

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { Command, CommanderError, Option } from "commander";
 import { parse as parseYaml, YAMLError } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 const absolutePath = z.string().regex(/^\//, "must be an absolute path");
 /** A name that the kernel takes for a network interface: 1 to 15 bytes. */

@@ -1,5 +1,5 @@
 import { isSupportedVersion, supportedVersions } from "@ovenbird/cni";
-import { z } from "zod";
+import * as z from "zod";
 import { CniFailure, cniErrorCodes } from "./errors.ts";
 
 /** The plugin checks the same; the agent doesn't rely on who wrote to its socket. */
