@@ -6,9 +6,16 @@ export { buildPlugin } from "./plugin.ts";
 
 /**
  * `npm run build`: the plugin's executable and the folders for the agent and the controller, into `dist/`; prints where.
- * `npm run build -- plugin` makes the plugin alone.
+ * `npm run build -- plugin` makes the plugin alone; `npm run build -- linked FOLDER` puts the folders below FOLDER, to run
+ * on this machine as long as the repository is there.
  */
 if (import.meta.main) {
+  const [what, folder] = process.argv.slice(2);
   console.info(await buildPlugin());
-  if (process.argv[2] !== "plugin") for (const recipe of recipes) console.info(await buildBundle(recipe));
+  if (what === "linked" && folder !== undefined) {
+    const launchers = await Promise.all(recipes.map((recipe) => buildBundle(recipe, folder, "linked")));
+    for (const launcher of launchers) console.info(launcher);
+  } else if (what !== "plugin") {
+    for (const recipe of recipes) console.info(await buildBundle(recipe));
+  }
 }

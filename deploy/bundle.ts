@@ -1,5 +1,5 @@
-import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import { lazyBuiltins } from "./lazy-builtins.ts";
 import { nodeBinary, root } from "./node-binary.ts";
@@ -59,6 +59,9 @@ export const recipes: readonly BundleRecipe[] = [
   },
 ];
 
+/** What is loaded on demand only, and takes nearly all of the time to bundle; a linked bundle finds it in the repository. */
+const onDemand = ["@kubernetes/client-node"];
+
 /** CommonJS packages inside an ES module bundle ask for `require`. */
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
@@ -66,10 +69,16 @@ const requireBanner =
 /**
  * Builds one program's folder anew and puts it in place in one step.
  * @param folder below which `<name>/` is made, `dist` by default
+ * @param kind `linked` takes the runtime, the native packages and the plugin from this repository by links: made in no
+ *   time, for this machine only
  * @returns the launcher's absolute path
  */
-export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dist")): Promise<string> {
-  const { name, entry, native, withPlugin, nodeFlags, environment } = recipe;
+export async function buildBundle(
+  recipe: BundleRecipe,
+  folder = join(root, "dist"),
+  kind: "complete" | "linked" = "complete",
+): Promise<string> {
+  const { name, entry, native, nodeFlags, environment } = recipe;
   await mkdir(folder, { recursive: true });
   const scratch = await mkdtemp(join(folder, `.${name}-`));
   try {
@@ -89,18 +98,12 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
       minifyWhitespace: true,
       sourcemap: false,
       legalComments: "linked",
-      external: [...native],
+      external: kind === "complete" ? [...native] : [...native, ...onDemand],
       plugins: [lazyBuiltins],
       banner: { js: requireBanner },
       logLevel: "error",
     });
-    await copyFile(nodeBinary(), join(scratch, "node"));
-    await chmod(join(scratch, "node"), 0o755);
-    for (const packageName of native) await copyNative(packageName, join(scratch, "node_modules"));
-    if (withPlugin) {
-      await mkdir(join(scratch, "cni"));
-      await copyFile(await buildPlugin(join(folder, "cni")), join(scratch, "cni", "ovenbird"));
-    }
+    await (kind === "complete" ? copyRest(recipe, folder, scratch) : linkRest(recipe, scratch));
     const launcher = `ovenbird-${name}`;
     await writeFile(join(scratch, launcher), launcherScript(name, nodeFlags, environment), { mode: 0o755 });
     await chmod(scratch, 0o755);
@@ -112,6 +115,22 @@ export async function buildBundle(recipe: BundleRecipe, folder = join(root, "dis
     await rm(scratch, { recursive: true, force: true });
     throw error;
   }
+}
+
+async function copyRest({ native, withPlugin }: BundleRecipe, folder: string, target: string): Promise<void> {
+  await copyFile(nodeBinary(), join(target, "node"));
+  await chmod(join(target, "node"), 0o755);
+  for (const packageName of native) await copyNative(packageName, join(target, "node_modules"));
+  if (withPlugin) {
+    await mkdir(join(target, "cni"));
+    await copyFile(await buildPlugin(join(folder, "cni")), join(target, "cni", "ovenbird"));
+  }
+}
+
+async function linkRest({ withPlugin }: BundleRecipe, target: string): Promise<void> {
+  await symlink(nodeBinary(), join(target, "node"));
+  await symlink(join(root, "node_modules"), join(target, "node_modules"));
+  if (withPlugin) await symlink(dirname(await buildPlugin()), join(target, "cni"));
 }
 
 /** Uses nothing but the shell's own commands: it must run with an empty PATH. */
