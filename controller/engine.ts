@@ -55,7 +55,7 @@ export interface EngineOptions {
  *                                  └── announcements ◀── committed ──┘
  */
 export interface Engine {
-  /** True once every watched kind has synced and addresses are restored. */
+  /** True once every watched kind has synced, the lock is held and addresses are restored. */
   readonly synced: boolean;
   /** True once everything that was there at the start is committed. */
   readonly settled: boolean;
@@ -100,10 +100,13 @@ export function createEngine(options: EngineOptions): Engine {
   const nodes = new Map<string, NodeRecord>();
   const pods = new Map<string, PodRecord>();
   const namespaces = new Map<string, NamespaceRecord>();
+  /** The chassis that each node named last: an annotation that is lost or garbled doesn't mean that the chassis is gone. */
+  const chassisOfNode = new Map<string, string>();
   /** How many nodes name a chassis: a chassis is gone when none does. */
   const chassisNodes = new Map<string, number>();
   const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
   const subscriptions: Subscription[] = [];
+  const begun = Promise.withResolvers<void>();
   let synced = false;
   let settled = false;
   let closed = false;
@@ -176,15 +179,19 @@ export function createEngine(options: EngineOptions): Engine {
     if (changes.length > 0) applier.set(changes, since);
   }
 
-  /** The first flush needs all objects there are, for only then is it known what is gone. */
-  function onSynced(kind: Kind): void {
-    unsynced.delete(kind);
-    if (unsynced.size > 0 || synced || closed) return;
+  /**
+   * The first flush needs all objects there are, for only then is it known what is gone; and the database as it is. A
+   * replica that lost its server may lack what another controller reserved since, and as long as the lock is another's,
+   * that one may still be reserving.
+   */
+  function begin(): void {
+    if (unsynced.size > 0 || synced || closed || !replica.synced || !lock.held) return;
     ipam.restore({ rows: reservedRows(replica), pods: [...pods.values()], nodes: [...nodes.values()] });
     for (const { node, systemId } of gatewayChassis(replica)) {
       if (!nodes.has(node) && !chassisNodes.has(systemId)) listener.chassis?.(systemId, "gone");
     }
     synced = true;
+    begun.resolve();
     flush();
     applier.start();
     listener.synced?.();
@@ -206,7 +213,8 @@ export function createEngine(options: EngineOptions): Engine {
     const subscription = source.subscribe({
       next(event) {
         if (event.kind === "synced") {
-          onSynced(kind);
+          unsynced.delete(kind);
+          begin();
           return;
         }
         const { key } = event;
@@ -224,8 +232,11 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   follow("node", sources.nodes, nodes, (key, before, now) => {
-    const [was, is] = [before?.chassis?.systemId, now?.chassis?.systemId];
+    const was = chassisOfNode.get(key);
+    const is = now === undefined ? undefined : (now.chassis?.systemId ?? was);
     if (was !== is) {
+      if (is === undefined) chassisOfNode.delete(key);
+      else chassisOfNode.set(key, is);
       countChassis(is, 1);
       countChassis(was, -1);
     }
@@ -240,6 +251,15 @@ export function createEngine(options: EngineOptions): Engine {
       announceIfNeeded("pod", key);
     }
   });
+
+  const stops = [
+    client.on((event) => {
+      if (event.kind === "connected") begin();
+    }),
+    lock.on((held) => {
+      if (held) begin();
+    }),
+  ];
 
   const uids = { Pod: pods, Node: nodes, Namespace: namespaces } as const;
 
@@ -256,12 +276,15 @@ export function createEngine(options: EngineOptions): Engine {
     nodeAnnouncement,
     uidOf: (kind, key) => (kind in uids ? uids[kind as keyof typeof uids].get(key)?.uid : undefined),
     async idle() {
+      if (unsynced.size === 0) await begun.promise;
       // What came in this turn of the event loop is flushed at its end.
       while (scheduled !== undefined) await new Promise((resolve) => setImmediate(resolve));
       await applier.idle();
     },
     async close() {
       closed = true;
+      begun.resolve();
+      for (const stop of stops) stop();
       for (const subscription of subscriptions) subscription.unsubscribe();
       clearImmediate(scheduled);
       await applier.close();

@@ -96,6 +96,46 @@ describe("the engine", () => {
     expect(await readNorthbound(server)).toEqual(before);
   });
 
+  it("gives no address before it has the lock, for its holder may be giving them", async () => {
+    const holder = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
+    await holder.ready();
+    const held = holder.lock("ovenbird");
+    await held.acquired();
+    const one = await startSmallEngine(server, cluster, { stealsLock: false });
+    running.push(one);
+    await one.client.transact([]);
+    expect(one.engine.synced).toBe(false);
+    expect(one.engine.graph.counts.ports).toBe(0);
+    await held.release();
+    await one.lock.acquired();
+    await settle(one, cluster);
+    expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
+    await holder.close();
+  });
+
+  it("begins with the database as it is, not as it was when the connection was lost", async () => {
+    const young = await startSmallEngine(server, createSmallCluster(), { unsynced: ["pod"] });
+    running.push(young);
+    await young.lock.acquired();
+    await server.kill();
+    await expect.poll(() => young.replica.synced).toBe(false);
+    young.sync("pod");
+    expect(young.engine.synced).toBe(false);
+    await server.restart();
+    await expect.poll(() => young.engine.synced).toBe(true);
+  });
+
+  it("takes a chassis for gone when its node is, not when the annotation is lost or garbled", async () => {
+    const one = await start();
+    await settle(one, cluster);
+    cluster.setNode("b", false);
+    await settle(one, cluster);
+    expect(one.chassis).not.toContain("chassis-b gone");
+    cluster.deleteNode("b");
+    await settle(one, cluster);
+    expect(one.chassis).toContain("chassis-b gone");
+  });
+
   it("removes at its start what went while nobody watched, and says whose chassis is gone", async () => {
     const one = await start();
     await settle(one, cluster);

@@ -27,6 +27,8 @@ export interface RunningEngine {
   readonly chassis: string[];
   /** Delivers so many of the pending events of each kind. */
   deliver(cluster: SmallCluster, count?: number): void;
+  /** The first list of a kind that was `unsynced` is complete. */
+  sync(kind: Kind): void;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,8 @@ export async function startSmallEngine(
     readonly listener?: EngineListener;
     /** Kinds whose first list is not complete yet. */
     readonly unsynced?: readonly Kind[];
+    /** Whether the lock is taken from whoever has it, as a new leader does; default true. */
+    readonly stealsLock?: boolean;
   } = {},
 ): Promise<RunningEngine> {
   const client = createClient<UntypedModel>({
@@ -46,7 +50,7 @@ export async function startSmallEngine(
   });
   await client.ready();
   const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
-  const lock = client.lock("ovenbird", { steal: true });
+  const lock = client.lock("ovenbird", { steal: options.stealsLock ?? true });
   const subjects: Record<Kind, Subject<AnyEvent>> = {
     node: new Subject(),
     namespace: new Subject(),
@@ -101,6 +105,7 @@ export async function startSmallEngine(
         for (const event of from.pending[kind].splice(0, count)) subjects[kind].next(event);
       }
     },
+    sync: (kind) => subjects[kind].next({ kind: "synced" }),
     async stop() {
       await engine.close();
       await client.close();
