@@ -211,21 +211,32 @@ export async function startController(config: ControllerConfig, logger: Logger):
   let changing: Promise<void> = Promise.resolve();
   function follow(isLeading: boolean): Promise<void> {
     leading = isLeading;
-    changing = changing.then(async () => {
+    const change = async (): Promise<void> => {
       if (term !== undefined && !leading) {
         const ending = term;
         term = undefined;
         await endTerm(ending);
       } else if (term === undefined && leading && replica !== undefined) term = beginTerm(replica);
-    });
-    changing.catch(endWith);
+    };
+    // What went wrong ends the controller, whose end comes this way again.
+    changing = changing.then(change).catch(endWith);
     return changing;
+  }
+
+  async function disconnect(): Promise<void> {
+    await chassis.close();
+    await recorder.close();
+    await Promise.all([northbound.close(), southbound.close(), kube.close()]);
   }
 
   const server = await startStatusServer({
     bindAddress: config.bindAddress,
     readiness,
     registry: metrics.registry,
+  }).catch(async (error: unknown) => {
+    // Clients that go on trying would keep the process alive, deaf and dumb.
+    await disconnect();
+    throw error;
   });
   logger.info({ url: server.url }, "serving status");
 
@@ -256,9 +267,10 @@ export async function startController(config: ControllerConfig, logger: Logger):
     await follow(false);
     abort.abort();
     await running;
-    await chassis.close();
-    await recorder.close();
-    await Promise.all([northbound.close(), southbound.close(), kube.close(), server.close()]);
+    // An election that was won meanwhile has begun a term.
+    await follow(false);
+    await disconnect();
+    await server.close();
     endWith();
   }
 

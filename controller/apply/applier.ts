@@ -347,9 +347,10 @@ export function createApplier(options: ApplierOptions): Applier {
     async close() {
       closed = true;
       for (const stop of stops) stop();
+      await pumping;
+      // Only now: the transaction in flight may have failed, and asked for a pause.
       clearTimeout(pause);
       aside.clear();
-      await pumping;
     },
   };
 }

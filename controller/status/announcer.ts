@@ -35,8 +35,11 @@ export interface Announcer {
   close(): Promise<void>;
 }
 
-/** The object is gone or another one by now; its own event tells what to do. */
-const isGone = (error: unknown): boolean => isKubeError(error, "NOT_FOUND", "CONFLICT", "GONE");
+/**
+ * The object is gone; its own event tells what to do. Not so a conflict: the object may be another one by now, of which
+ * the watch will tell, but it may as well have been written by many at once.
+ */
+const isGone = (error: unknown): boolean => isKubeError(error, "NOT_FOUND", "GONE");
 /** What no repetition mends: a later event of the object asks anew. */
 const isHopeless = (error: unknown): boolean =>
   isKubeError(error, "BAD_REQUEST", "INVALID", "REQUEST_TOO_LARGE", "ABORTED", "CLOSED");

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { createClient } from "ovsdb-client-ts";
 import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { answerJson } from "../../kube/testing/http-server.ts";
+import { answerJson, statusOf } from "../../kube/testing/http-server.ts";
 import { isList, type ObjectServer, startObjectServer } from "../../kube/testing/object-server.ts";
 import { northboundSchema, readNorthbound } from "./northbound-rows.ts";
 
@@ -194,6 +194,25 @@ describe("the controller's process", () => {
     await expect.poll(() => annotation("one"), { timeout: 20_000 }).toBeDefined();
     expect(await one.stop()).toBe(0);
     expect(one.log.join()).not.toContain("PRIVATE KEY");
+  });
+
+  it("ends when its status can't be served, and says why", async () => {
+    const one = await start("one");
+    await expect(start("two", ["--bind-address", new URL(one.url).host])).rejects.toThrow(
+      /it ended with 1: .*EADDRINUSE/,
+    );
+    expect(await one.stop()).toBe(0);
+  });
+
+  it("announces a pod's addresses also when the first PATCH meets a conflict", async () => {
+    api.intercept(
+      ({ method, url }) => method === "PATCH" && url.pathname === podPath("one"),
+      (_request, response) => answerJson(response, 409, statusOf(409, "Conflict", "many write at once")),
+    );
+    const one = await start("one");
+    createPod("one");
+    await expect.poll(() => annotation("one"), { timeout: 20_000 }).toBeDefined();
+    expect(await one.stop()).toBe(0);
   });
 
   it("ends at once on SIGTERM while no database answers", async () => {
