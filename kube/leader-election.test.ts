@@ -114,6 +114,16 @@ describe("an election", () => {
     await leads(one);
   });
 
+  it("is lost by the deadline also when the next attempt would be later", async () => {
+    const one = stand("one", { leaseDurationMs: 1000, renewDeadlineMs: 900, retryPeriodMs: 700 });
+    await leads(one);
+    const begun = performance.now();
+    await server.stop();
+    await follows(one);
+    expect(performance.now() - begun).toBeLessThan(1000);
+    await server.start();
+  });
+
   it("is lost by the deadline when the server does not answer", async () => {
     const one = stand("one");
     await leads(one);

@@ -193,8 +193,11 @@ async function stand(
 
   while (!stop.aborted) {
     await attempt();
-    const jitter = leading ? 1 : 1 + 0.2 * Math.random();
-    await pauseUnlessChanged(retryPeriodMs * jitter);
+    // A leader wakes at its deadline at the latest, to step down in time.
+    const pauseMs = leading
+      ? Math.min(retryPeriodMs, Math.max(0, leadsUntilMs - performance.now()))
+      : retryPeriodMs * (1 + 0.2 * Math.random());
+    await pauseUnlessChanged(pauseMs);
   }
   if (leading) {
     leading = false;
