@@ -169,11 +169,11 @@ export function createClient<M = UntypedModel>(options: ClientOptions): Client<M
 
   async function startMonitor(opened: Connection, monitor: Monitor): Promise<void> {
     if (schema === undefined) throw new OvsdbError("NOT_CONNECTED", "The schema is not known yet");
-    opened.patient = true;
+    opened.awaitedSnapshots++;
     try {
       await monitor.start(opened.session, schema);
     } finally {
-      opened.patient = false;
+      opened.awaitedSnapshots--;
     }
   }
 

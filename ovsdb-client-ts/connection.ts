@@ -16,8 +16,8 @@ export interface ConnectionOptions {
 /** A session over a socket, watched by probes. */
 export interface Connection {
   readonly session: Session;
-  /** While a snapshot is asked for, the server may be silent for longer: it does nothing else while it writes one. */
-  patient: boolean;
+  /** Snapshots asked for: meanwhile the server may be silent for longer, for it does nothing else while it writes one. */
+  awaitedSnapshots: number;
   close(error: OvsdbError): void;
 }
 
@@ -56,9 +56,10 @@ export function openConnection(socket: Socket, options: ConnectionOptions): Conn
       return;
     }
     silentIntervals++;
-    const limitMs = connection.patient
-      ? Math.max(snapshotPatienceMs, 2 * options.probeIntervalMs)
-      : 2 * options.probeIntervalMs;
+    const limitMs =
+      connection.awaitedSnapshots > 0
+        ? Math.max(snapshotPatienceMs, 2 * options.probeIntervalMs)
+        : 2 * options.probeIntervalMs;
     if (silentIntervals * options.probeIntervalMs >= limitMs) {
       close(
         new OvsdbError("PROBE_TIMEOUT", `The server sent nothing for ${silentIntervals * options.probeIntervalMs} ms`),
@@ -91,7 +92,7 @@ export function openConnection(socket: Socket, options: ConnectionOptions): Conn
   );
   socket.on("close", () => close(new OvsdbError("CONNECTION_LOST", "The server closed the connection")));
 
-  const connection: Connection = { session, patient: false, close };
+  const connection: Connection = { session, awaitedSnapshots: 0, close };
   return connection;
 }
 

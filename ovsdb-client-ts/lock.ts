@@ -107,7 +107,8 @@ export function createLockClaim(name: string, steal: boolean, onRelease: () => v
       stealNext = false;
       current.send(method, [name], (error, result) => {
         if (session !== current || error !== undefined) return;
-        if (typeof result === "object" && result !== null && "locked" in result && result.locked === true) set(true);
+        // Also false: a notification that was on its way may have spoken of an earlier claim on this name.
+        set(typeof result === "object" && result !== null && "locked" in result && result.locked === true);
       });
     },
     stop() {
