@@ -6,6 +6,7 @@ import { type Host, hostPort, type Layout, paths, ports } from "../topology/layo
 import { centralEndpoint } from "../topology/network.ts";
 import { run } from "../topology/run.ts";
 import type { DaemonSpec } from "./daemon.ts";
+import { launcher } from "./programs.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 const program = (path: string): readonly [string, string] => [process.execPath, join(repository, path)];
@@ -182,7 +183,7 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
       namespace: central.namespace,
       env: hostEnvironment(layout, central),
       command: [
-        ...program("controller/main.ts"),
+        launcher(layout, "controller"),
         ...["--kubeconfig", centralFiles(layout).controllerKubeconfig],
         ...["--nb", centralEndpoint(layout, ports.northbound), "--sb", centralEndpoint(layout, ports.southbound)],
         ...["--ca", controller.ca, "--cert", controller.cert, "--key", controller.key],
@@ -266,7 +267,7 @@ function nodeDaemons(layout: Layout, node: Host): DaemonSpec[] {
       env,
       prepare: () => mkdir(files.cniConfFolder, { recursive: true }).then(() => undefined),
       command: [
-        ...program("node/main.ts"),
+        launcher(layout, "agent"),
         ...["--kubeconfig", files.kubeconfig, "--node", node.name],
         ...["--ovs-db", `unix:${files.databaseSocket}`, "--ovs-rundir", files.runFolder],
         ...[

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { installPlugin } from "../kubelet/plugin.ts";
 import { identity, makeCertificates } from "../topology/certificates.ts";
 import { readKubeconfig, save, writeKubeconfig, writeKubeconfigVia } from "../topology/kubeconfig.ts";
 import { hostPort, type Layout, paths, ports } from "../topology/layout.ts";
@@ -10,6 +9,7 @@ import { raiseNeighbourLimits } from "../topology/neighbour-limits.ts";
 import { buildNetwork } from "../topology/network.ts";
 import { createDaemon, type Daemon, type DaemonSpec, type DaemonStatus } from "./daemon.ts";
 import { centralFiles, nodeFiles } from "./plan.ts";
+import { buildPrograms, installPlugin } from "./programs.ts";
 import type { Step, SupervisorEvent } from "./protocol.ts";
 import { labMark } from "./teardown.ts";
 
@@ -192,7 +192,7 @@ ${logTail(name)}`);
   };
 }
 
-/** All that daemons find when they start: folders, namespaces, certificates, kubeconfigs, the CNI plugin. */
+/** All that daemons find when they start: folders, namespaces, certificates, kubeconfigs, the programs and the CNI plugin. */
 async function foundations(layout: Layout): Promise<string | undefined> {
   const { pids, logs, podLogs, kubeconfig } = paths(layout.folder);
   await Promise.all(
@@ -206,7 +206,7 @@ async function foundations(layout: Layout): Promise<string | undefined> {
       await mkdir(folder, { recursive: true, mode: 0o700 });
   }
   const note = neighbourLimits(layout);
-  await Promise.all([buildNetwork(layout), makeCertificates(layout)]);
+  const [plugin] = await Promise.all([buildPrograms(layout), buildNetwork(layout), makeCertificates(layout)]);
   const inside = hostPort(layout.central.addresses[0] ?? "", ports.api);
   const theirs = layout.config.kubeconfig === undefined ? undefined : await readKubeconfig(layout.config.kubeconfig);
   const write = (file: string, who: string) =>
@@ -217,7 +217,10 @@ async function foundations(layout: Layout): Promise<string | undefined> {
   for (const node of layout.nodes) await write(nodeFiles(node).kubeconfig, node.name);
   if (theirs !== undefined) await save(kubeconfig, theirs);
   else await writeKubeconfig(kubeconfig, `https://127.0.0.1:${layout.config.apiPort}`, identity(layout, "admin"));
-  await installPlugin(layout.nodes.map((node) => nodeFiles(node).cniBinFolder));
+  await installPlugin(
+    plugin,
+    layout.nodes.map((node) => nodeFiles(node).cniBinFolder),
+  );
   await writeFile(paths(layout.folder).config, `${JSON.stringify(layout.config, undefined, 2)}\n`);
   return note;
 }

@@ -137,6 +137,8 @@ export function paths(folder: string) {
     kubeconfig: join(folder, "kubeconfig"),
     pki: join(folder, "pki"),
     pids: join(folder, "pids"),
+    /** The agent and the controller, built for this lab. */
+    programs: join(folder, "programs"),
     logs: join(folder, "logs"),
     /** What pods' own processes print, in files named after the pods' uids. */
     podLogs: join(folder, "logs", "pods"),
