@@ -21,7 +21,7 @@ export const podNetworkAnnotationKey = "ovenbird.io/network";
 export const podNetworkAnnotation = z.object({
   /** The pod this was written for: an annotation that a template copied to another pod is void. */
   uid: z.string().min(1),
-  /** `Logical_Switch_Port.name`, and so the `iface-id` of the pod's OVS interface. */
+  /** `Logical_Switch_Port.name`, and so the `iface-id` of the pod's OVS interface: namespace, `_` and name of the pod. */
   port: z.string().min(1),
   /** Addresses with the prefix length of their subnet, at most one per family, IPv4 first. */
   addresses: z.array(cidr).min(1).max(2),

@@ -83,6 +83,11 @@ describe("the pods of a node", () => {
   it("bear an annotation that can't be read with its reason", () => {
     expect(pod("a", { "ovenbird.io/network": "{" }).network).toMatchObject({ kind: "invalid" });
     expect(pod("a", { "ovenbird.io/network": '{"uid":"a"}' }).network).toMatchObject({ kind: "invalid" });
+    const forged = network("a").replace("default_web", "management.node-a");
+    expect(pod("a", { "ovenbird.io/network": forged }).network).toEqual({
+      kind: "invalid",
+      reason: "port management.node-a is not the pod's own, default_web",
+    });
     expect(() => projectPod({})).toThrow(TypeError);
   });
 });

@@ -44,14 +44,23 @@ export interface PodSource {
 export function projectPod(raw: unknown): PodView {
   const { metadata } = raw as KubeObject;
   if (metadata?.name === undefined || metadata.uid === undefined) throw new TypeError("a pod without name or uid");
-  const network = readAnnotation(podNetworkAnnotation, metadata.annotations?.[podNetworkAnnotationKey]);
+  const { namespace = "", name, uid, annotations } = metadata;
   return Object.freeze({
-    namespace: metadata.namespace ?? "",
-    name: metadata.name,
-    uid: metadata.uid,
-    staticUid: metadata.annotations?.["kubernetes.io/config.mirror"],
-    network: network.kind === "valid" && network.value.uid !== metadata.uid ? ({ kind: "absent" } as const) : network,
+    namespace,
+    name,
+    uid,
+    staticUid: annotations?.["kubernetes.io/config.mirror"],
+    network: networkOf(uid, `${namespace}_${name}`, annotations?.[podNetworkAnnotationKey]),
   });
+}
+
+/** @param ownPort the only port that the pod may have: whoever may write annotations must not bind it to another's */
+function networkOf(uid: string, ownPort: string, text: string | undefined): AnnotationResult<PodNetworkAnnotation> {
+  const network = readAnnotation(podNetworkAnnotation, text);
+  if (network.kind !== "valid") return network;
+  if (network.value.uid !== uid) return { kind: "absent" };
+  if (network.value.port === ownPort) return network;
+  return { kind: "invalid", reason: `port ${network.value.port} is not the pod's own, ${ownPort}` };
 }
 
 interface Waiter {
