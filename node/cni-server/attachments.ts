@@ -53,6 +53,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
       ifname: call.ifname,
     };
     refuseExisting(target);
+    refuseSecond(call, key);
     const startedAt = performance.now();
     // The wait for the address begins before the links are made: usually it is there by then.
     const address = addressOf(call.pod, key, signal);
@@ -107,6 +108,10 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
   function refuseExisting(target: PodInterface): void {
     let existing: unknown;
     try {
+      // A pod's default route there would cut the node off from everything.
+      if (links.isHost(target.netns)) {
+        throw new CniFailure(cniErrorCodes.invalidEnvironment, `CNI_NETNS ${target.netns} is the node's own namespace`);
+      }
       existing = links.inspect(target.netns, target.ifname);
     } catch (error) {
       if (error instanceof NetlinkError && ["ENOENT", "EINVAL", "ENOTDIR"].includes(error.code)) {
@@ -118,6 +123,16 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     if (existing !== undefined) {
       throw new CniFailure(agentErrorCodes.interfaceExists, `${target.ifname} exists already in ${target.netns}`);
     }
+  }
+
+  /** A pod has one port: a second interface would take it from the first. A new sandbox of the pod may. */
+  function refuseSecond({ containerId, ifname }: AddCall, key: string): void {
+    const first = binding.list().find((port) => port.containerId === containerId && port.ifname !== ifname);
+    if (first === undefined) return;
+    throw new CniFailure(
+      agentErrorCodes.interfaceExists,
+      `${key} is attached already, as ${first.ifname}: a pod has one interface on this network`,
+    );
   }
 
   async function makeLinks(target: PodInterface): Promise<void> {

@@ -109,7 +109,11 @@ const previousResult = z.looseObject({
 /** Another plugin's result, or our own, as the runtime hands it back. */
 export type PreviousResult = z.infer<typeof previousResult>;
 
-const attachments = z.array(z.looseObject({ containerID: containerId, ifname })).max(65_536);
+/** libcni writes an empty list of a node without pods as null. */
+const attachments = z
+  .array(z.looseObject({ containerID: containerId, ifname }))
+  .max(65_536)
+  .nullable();
 const dns = z.looseObject({
   nameservers: z.array(z.string()).optional(),
   domain: z.string().optional(),
@@ -145,10 +149,8 @@ export function parseCall(body: unknown): CniCall {
       return {
         command,
         cniVersion,
-        validAttachments: configuration(
-          attachments,
-          config["cni.dev/valid-attachments"],
-          "cni.dev/valid-attachments",
+        validAttachments: (
+          configuration(attachments, config["cni.dev/valid-attachments"], "cni.dev/valid-attachments") ?? []
         ).map((attachment) => ({ containerId: attachment.containerID, ifname: attachment.ifname })),
       };
   }

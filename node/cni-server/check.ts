@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { PortBinding } from "../binding/index.ts";
-import { hostDeviceName, type PodLinks } from "../links/index.ts";
+import { hostDeviceName, type PodInterfaceState, type PodLinks } from "../links/index.ts";
 import { canonicalPrefix } from "../netlink/index.ts";
 import type { PodSource } from "../pods/index.ts";
 import type { CheckCall } from "./call.ts";
@@ -35,12 +35,19 @@ export function checkAttachment(call: CheckCall, { binding, links, pods }: Check
   if (state.peerIndex !== host.index) throw differs(`${call.ifname} is not the other end of ${hostDevice}`);
   if (!state.up) throw differs(`${call.ifname} is down`);
   if (state.mac !== port.mac) throw differs(`${call.ifname} has the hardware address ${state.mac}, not ${port.mac}`);
-  checkAgainstResult(call, state.mac, state.addresses);
+  checkAgainstResult(call, state);
   const pod = pods.get(port.pod);
   if (pod !== undefined && pod.uid === port.podUid && pod.network.kind === "valid") {
-    const { addresses, port: logicalPort } = pod.network.value;
+    const { addresses, gateways, port: logicalPort } = pod.network.value;
     const missing = addresses.filter((address) => !state.addresses.includes(canonicalPrefix(address)));
     if (missing.length > 0) throw differs(`${call.ifname} lacks the pod's address ${missing.join(", ")}`);
+    // A plugin after ours may have taken a route away: the result says so then.
+    const unrouted = gateways.filter(
+      (gateway) =>
+        call.prevResult.routes.some(({ gw }) => gw === gateway) &&
+        !state.routes.some((route) => canonicalPrefix(route.gateway) === canonicalPrefix(gateway)),
+    );
+    if (unrouted.length > 0) throw differs(`${call.ifname} lacks the route by ${unrouted.join(", ")}`);
     if (logicalPort !== port.logicalPort)
       throw differs(`${hostDevice} is bound to ${port.logicalPort}, not ${logicalPort}`);
   }
@@ -49,8 +56,7 @@ export function checkAttachment(call: CheckCall, { binding, links, pods }: Check
 /** Specification section 4, "CHECK": what prevResult has of our interface must still be there. */
 function checkAgainstResult(
   { prevResult, netns, ifname }: CheckCall,
-  mac: string | undefined,
-  addresses: readonly string[],
+  { mac, addresses }: Pick<PodInterfaceState, "mac" | "addresses">,
 ): void {
   const index = prevResult.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox === netns);
   const expected = prevResult.interfaces[index];

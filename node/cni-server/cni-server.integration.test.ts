@@ -465,6 +465,28 @@ describe("an ADD that can't succeed says what it waited for and leaves nothing",
     expect(traces(pod)).toEqual([]);
   });
 
+  it("when the container has its one interface under another name, which stays as it is", async () => {
+    const pod = await ready(makePod());
+    resultOf(await send("ADD", pod));
+    expect(errorOf(await send("ADD", pod, { ifname: "net1" }))).toMatchObject({
+      code: agentErrorCodes.interfaceExists,
+      msg: expect.stringContaining("as eth0"),
+    });
+    expect(traces(pod)).toHaveLength(5);
+    resultOf(await send("DEL", pod));
+  });
+
+  it("when the namespace is the node's own", async () => {
+    const pod = await ready(makePod());
+    const before = run("ip", "-n", node.namespace.name, "route");
+    expect(errorOf(await send("ADD", pod, { netns: node.namespace.path }))).toMatchObject({
+      code: 4,
+      msg: expect.stringContaining("own namespace"),
+    });
+    expect(run("ip", "-n", node.namespace.name, "route")).toBe(before);
+    expect(traces(pod)).toEqual([]);
+  });
+
   it("when the agent is not ready", async () => {
     readiness = { kind: "unavailable", reason: "br-int is being made" };
     const pod = await ready(makePod());
@@ -528,7 +550,14 @@ describe("a CHECK", () => {
     run("ip", "-n", pod.netns.name, "address", "delete", pod.addresses[0], "dev", "eth0");
     expect(errorOf(await check())).toMatchObject({ code: 140, msg: expect.stringContaining(pod.addresses[0]) });
     run("ip", "-n", pod.netns.name, "address", "add", pod.addresses[0], "dev", "eth0");
+    // The IPv4 route went with the address.
+    expect(errorOf(await check())).toMatchObject({ code: 140, msg: expect.stringContaining("10.244.0.1") });
+    run("ip", "-n", pod.netns.name, "route", "add", "default", "via", "10.244.0.1");
     expect(resultOf(await check())).toBeUndefined();
+    run("ip", "-n", pod.netns.name, "-6", "route", "delete", "default");
+    expect(errorOf(await check())).toMatchObject({ code: 140, msg: expect.stringContaining("fd00:10:244::1") });
+    const { routes: _, ...unrouted } = prevResult ?? {};
+    expect(resultOf(await send("CHECK", pod, { config: { prevResult: unrouted } }))).toBeUndefined();
     node.vsctl("del-port", "br-int", hostDeviceName(pod.containerId, "eth0"));
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(errorOf(await check())).toMatchObject({ code: 140, msg: expect.stringContaining("no port") });
@@ -548,6 +577,9 @@ describe("a GC", () => {
     expect(resultOf(await send("GC", kept, { config: { "cni.dev/valid-attachments": valid } }))).toBeUndefined();
     for (const pod of [stale, orphan]) expect(traces(pod)).toEqual([]);
     expect(traces(kept)).toHaveLength(5);
+    // What libcni sends for a node without pods.
+    expect(resultOf(await send("GC", kept, { config: { "cni.dev/valid-attachments": null } }))).toBeUndefined();
+    expect(traces(kept)).toEqual([]);
     resultOf(await send("DEL", kept));
   });
 });

@@ -67,7 +67,13 @@ describe("a pod's interface", () => {
       up: true,
       peerIndex: all.host(target().hostDevice)?.index,
       addresses: settings.addresses,
+      routes: [
+        { destination: "0.0.0.0/0", gateway: settings.gateways[0] },
+        { destination: "::/0", gateway: settings.gateways[1] },
+      ],
     });
+    expect(all.isHost(`/run/netns/${node}`)).toBe(true);
+    expect(all.isHost(pathOf(pod))).toBe(false);
     expect(all.host(target().hostDevice)).toMatchObject({ up: true, mtuBytes: 1400, alias: "default/web-0" });
     expect(run("ip", "-n", node, "-6", "address", "show", "dev", target().hostDevice)).toBe("");
     using inside = openRouteSocket(pathOf(pod));

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
 import {
   addAddress,
   createVeth,
@@ -12,6 +13,7 @@ import {
   listAddresses,
   listGuardedDevices,
   listLinks,
+  listRoutes,
   type NetfilterSocket,
   NetlinkError,
   openNetfilterSocket,
@@ -63,6 +65,8 @@ export interface PodInterfaceState {
   readonly peerIndex: number | undefined;
   /** Of global scope, with prefix lengths. */
   readonly addresses: readonly string[];
+  /** Destination of each route through it that has a gateway. */
+  readonly routes: readonly { readonly destination: string; readonly gateway: string }[];
 }
 
 /** The pods' interfaces: veth pairs with one end on the host, for Open vSwitch, and one in the pod. */
@@ -76,6 +80,8 @@ export interface PodLinks {
   configure(pod: PodInterface, settings: PodInterfaceSettings): void;
   /** Removes both ends and the guard. @returns false when there was nothing. @throws {NetlinkError} */
   remove(hostDevice: string): Promise<boolean>;
+  /** Whether a path is the namespace in which the hosts' ends live. False when there is none. */
+  isHost(netns: string): boolean;
   /** The host's end, or undefined. */
   host(hostDevice: string): Link | undefined;
   /** The pod's end, or undefined. @throws {NetlinkError} ENOENT or EINVAL when the namespace is none */
@@ -159,6 +165,12 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
       }
     },
 
+    isHost(netns) {
+      const own = statSync(options.namespace ?? "/proc/self/ns/net");
+      const asked = statSync(netns, { throwIfNoEntry: false });
+      return asked !== undefined && asked.dev === own.dev && asked.ino === own.ino;
+    },
+
     host: (hostDevice) => getLink(host, hostDevice),
 
     inspect(netns, ifname) {
@@ -173,6 +185,9 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
         addresses: listAddresses(pod, link.index)
           .filter(({ scope }) => scope === "global")
           .map(({ address }) => address),
+        routes: listRoutes(pod)
+          .filter((route) => route.linkIndex === link.index)
+          .flatMap(({ destination, gateway }) => (gateway === undefined ? [] : [{ destination, gateway }])),
       };
     },
 
