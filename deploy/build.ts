@@ -1,11 +1,14 @@
 import { buildBundle, recipes } from "./bundle.ts";
+import { buildClientPackage } from "./client-package.ts";
 import { buildPlugin } from "./plugin.ts";
 
 export { buildBundle, recipes } from "./bundle.ts";
+export { buildClientPackage } from "./client-package.ts";
 export { buildPlugin } from "./plugin.ts";
 
 /**
- * `npm run build`: the plugin's executable and the folders for the agent and the controller, into `dist/`; prints where.
+ * `npm run build`: the plugin's executable, the folders for the agent and the controller, and the OVSDB client as a package,
+ * into `dist/`; prints where.
  * `npm run build -- plugin` makes the plugin alone; `npm run build -- linked FOLDER` puts the folders below FOLDER, to run
  * on this machine as long as the repository is there.
  */
@@ -17,5 +20,6 @@ if (import.meta.main) {
     for (const launcher of launchers) console.info(launcher);
   } else if (what !== "plugin") {
     for (const recipe of recipes) console.info(await buildBundle(recipe));
+    console.info(await buildClientPackage());
   }
 }
