@@ -184,6 +184,27 @@ describe("the controller's process", () => {
     expect(await controller.stop()).toBe(0);
   });
 
+  it("is replaced when it stands still, and writes nothing more when it wakes", async () => {
+    const stopped = await start("stopped");
+    createPod("before");
+    await expect.poll(() => annotation("before"), { timeout: 20_000 }).toBeDefined();
+    const successor = await start("successor");
+    stopped.child.kill("SIGSTOP");
+    api.remove(podPath("before"));
+    createPod("after");
+    await expect.poll(() => annotation("after"), { timeout: 40_000 }).toBeDefined();
+    const before = await readNorthbound(northbound);
+    const operations = await successor.metric("ovenbird_controller_operations_total");
+    stopped.child.kill("SIGCONT");
+    await expect.poll(async () => (await stopped.ready()).body.leading, { timeout: 10_000 }).toBe(false);
+    expect((await successor.ready()).body).toMatchObject({ ready: true, leading: true });
+    expect(await successor.metric("ovenbird_controller_operations_total")).toBe(operations);
+    expect(await successor.metric("ovenbird_controller_drift_total")).toBe(0);
+    expect(await readNorthbound(northbound)).toEqual(before);
+    expect(await stopped.stop()).toBe(0);
+    expect(await successor.stop()).toBe(0);
+  });
+
   it("reaches the databases over mutual TLS with the files it is given", async () => {
     await northbound.stop();
     northbound = await startOvsdbServer({ schemaFile: northboundSchema, listen: "ssl" });
