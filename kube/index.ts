@@ -1,5 +1,6 @@
 /** The Kubernetes API as Ovenbird needs it: connect, read and write, reflect, report Events, elect a leader. */
 export * from "./annotations.ts";
+export { type Backoff, type BackoffBounds, createBackoff } from "./backoff.ts";
 export type {
   CallOptions,
   DeleteOptions,

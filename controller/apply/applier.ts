@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { type Backoff, createBackoff } from "@ovenbird/kube";
 import {
   type Client,
   type Lock,
@@ -10,7 +11,6 @@ import {
 import type { BundleChange, DesiredRow } from "../translate/desired.ts";
 import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
-import { type Backoff, createBackoff } from "./backoff.ts";
 import { createDesiredStore } from "./desired-store.ts";
 import { type Drift, driftOf, leftovers } from "./drift.ts";
 import { createHeldOwners } from "./held-owners.ts";

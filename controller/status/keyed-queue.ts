@@ -1,4 +1,4 @@
-import { type Backoff, createBackoff } from "../apply/backoff.ts";
+import { type Backoff, createBackoff } from "@ovenbird/kube";
 
 export interface KeyedQueueOptions {
   /** How many keys are worked on at once. */

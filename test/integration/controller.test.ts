@@ -119,6 +119,7 @@ describe("the controller's process", () => {
 
   it("gives a pod its port and announces it, restarts without a write, and hands over on SIGTERM", async () => {
     createPod("one");
+    api.put(podPath("host"), { metadata: { uid: "uid-host" }, spec: { nodeName: "a", hostNetwork: true } });
     const first = await start("first");
     await expect.poll(() => annotation("one"), { timeout: 20_000 }).toBeDefined();
     expect(JSON.parse(annotation("one") ?? "")).toMatchObject({ uid: "uid-one", port: "x_one", mtuBytes: 1400 });
@@ -144,6 +145,9 @@ describe("the controller's process", () => {
     expect(await second.metric("ovenbird_controller_operations_total")).toBe(0);
     expect(await readNorthbound(northbound)).toEqual(before);
     expect(api.get(podPath("one"))).toEqual(pod);
+    const patched = api.requests.filter(({ method }) => method === "PATCH").map(({ url }) => url.pathname);
+    expect(patched.filter((path) => path === podPath("one"))).toHaveLength(1);
+    expect(patched).not.toContain(podPath("host"));
 
     createPod("two");
     await expect.poll(() => annotation("two"), { timeout: 10_000 }).toBeDefined();
