@@ -87,12 +87,19 @@ function joinSide(network: NetworkConfig, { name, block }: NodeTopology, familie
 }
 
 /** Between the gateway router and the node's uplink. */
-function externalSide({ name }: NodeTopology, gateway: Gateway, families: readonly NodeFamily[]) {
+function externalSide(
+  network: NetworkConfig,
+  { name }: NodeTopology,
+  gateway: Gateway,
+  families: readonly NodeFamily[],
+) {
   const owner = nodeOwner(name);
   const routerPort = desiredRow("Logical_Router_Port", owner, "gateway.external", {
     name: gatewayToExternal(name),
     mac: gateway.mac,
     networks: [...new Set(gateway.addresses)].sort(),
+    // What is too large for a pod's interface is answered by "fragmentation needed"; it would else be lost in silence.
+    options: { gateway_mtu: String(network.mtuBytes) },
   });
   const switchPort = desiredRow("Logical_Switch_Port", owner, "external.router", {
     name: externalToGateway(name),
@@ -143,7 +150,7 @@ export function gatewayRouterBundle(
   const owner = nodeOwner(name);
   const families = nodeFamilies(network, block);
   const join = joinSide(network, topology, families);
-  const external = externalSide(topology, gateway, families);
+  const external = externalSide(network, topology, gateway, families);
   const router = desiredRow("Logical_Router", owner, "gateway", {
     name: gatewayRouter(name),
     options: {

@@ -90,7 +90,11 @@ describe("a node", () => {
     });
     expect(rowsOf(bundle, "Logical_Router_Port")).toMatchObject({
       "Node/n7#gateway.join": { mac: "0a:58:64:40:00:07", networks: ["100.64.0.7/16", "fd98::7/64"] },
-      "Node/n7#gateway.external": { mac: "02:00:00:00:00:07", networks: ["192.168.0.7/24", "fc00::7/64"] },
+      "Node/n7#gateway.external": {
+        mac: "02:00:00:00:00:07",
+        networks: ["192.168.0.7/24", "fc00::7/64"],
+        options: { gateway_mtu: "1400" },
+      },
     });
     const routes = Object.entries(rowsOf(bundle, "Logical_Router_Static_Route")).map(
       ([owner, { ip_prefix, nexthop, policy }]) => `${owner} ${ip_prefix} ${nexthop} ${policy}`,

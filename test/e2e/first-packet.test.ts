@@ -120,6 +120,12 @@ describe("a pod applied with kubectl", () => {
     expect(outcome?.verdict).toBe("refused");
   });
 
+  it("tells senders outside what size fits, so that large datagrams arrive", async () => {
+    // The first answer is lost on purpose: it is what tells the sender.
+    for (const address of lab.layout.outside.internet)
+      await lab.exec("default/fresh", ["ping", ..."-c 4 -i 0.3 -W 1 -M dont -s 4000".split(" "), address]);
+  });
+
   it("can't speak in another's name", async () => {
     const stolen = "10.244.0.250";
     await lab.exec("default/fresh", ["ip", "address", "add", `${stolen}/32`, "dev", "eth0"]);
