@@ -42,9 +42,11 @@ export const recipes: readonly BundleRecipe[] = [
       "--max-semi-space-size=1",
       "--heap-growing-percent=10",
       "--optimize-for-size",
-      // The optimizing compilers alone are 8 MB of code to page in, and win nothing here (docs/performance.md).
+      // The optimizing compilers alone are 8 MB of code to page in, and what the others make is kept. Calls of the plugin
+      // take as long without them (docs/performance.md).
       "--no-opt",
       "--no-maglev",
+      "--no-sparkplug",
     ],
     // What is freed goes back to the kernel, also after a burst.
     environment: { ...oneHeap, MALLOC_TRIM_THRESHOLD_: "65536", MALLOC_MMAP_THRESHOLD_: "65536" },
