@@ -24,7 +24,7 @@ export const agentErrorCodes = {
   notInstalled: 123,
   /** The kernel refused a link, an address or a route. */
   kernelRefused: 130,
-  /** The pod has an interface of that name already. */
+  /** The pod has an interface of that name already, or its one interface under another name. */
   interfaceExists: 131,
   /** CHECK found something that is not as ADD made it. */
   checkFailed: 140,

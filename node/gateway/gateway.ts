@@ -7,6 +7,7 @@ import {
   guardDevice,
   type Link,
   type NetfilterSocket,
+  NetlinkError,
   type RouteSocket,
   setLink,
 } from "../netlink/index.ts";
@@ -98,7 +99,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const userspace = datapathOf(bridge) === "netdev";
     if (userspace) {
       disableTxOffload(bridgeName);
-      disableTxOffload(uplinkInterface.row.name);
+      completeChecksums(uplinkInterface.row.name, logger);
     }
     const unsettled = looksWhileUnsettled > 0 && (performance.now() < settledAtMs || device.mac !== lastMac);
     if (unsettled) looksWhileUnsettled -= 1;
@@ -171,6 +172,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     concerns: ({ name, type }) => name === bridgeName || name === uplink || type === "patch",
   };
+}
+
+/** A network card that has no such offload can't switch it off either, and needs not. */
+function completeChecksums(uplink: string, logger: Logger): void {
+  try {
+    disableTxOffload(uplink);
+  } catch (error) {
+    if (!(error instanceof NetlinkError && error.code === "EOPNOTSUPP")) throw error;
+    logger.debug({ uplink }, "the uplink's checksum offload can't be switched");
+  }
 }
 
 /**
