@@ -29,6 +29,7 @@ import type { OvnSouthbound } from "@ovenbird/ovsdb-schemas";
 import { createClient, type Lock, OvsdbError, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { type Logger, pino } from "pino";
 import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { awaitDatabase } from "./await-database.ts";
 import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { createEngine, type Engine } from "./engine.ts";
@@ -241,7 +242,12 @@ export async function startController(config: ControllerConfig, logger: Logger):
   logger.info({ url: server.url }, "serving status");
 
   async function run(): Promise<void> {
-    await northbound.ready({ signal });
+    const waitsFor = (endpoints: readonly string[]) => (reason: unknown) =>
+      logger.warn({ endpoints, error: describe(reason) }, "no connection to the database yet");
+    awaitDatabase(southbound, signal, waitsFor(config.southbound)).catch((error: unknown) => {
+      if (!signal.aborted) endWith(error);
+    });
+    await awaitDatabase(northbound, signal, waitsFor(config.northbound));
     replica = await northbound.replicate(replicaSpec(managedTables(northbound.schema)), { signal });
     logger.info({ schema: northbound.schema.version }, "northbound database replicated");
     await new Promise<void>((resolve, reject) => {

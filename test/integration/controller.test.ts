@@ -253,6 +253,9 @@ describe("the controller's process", () => {
     const one = await start("one");
     expect((await fetch(`${one.url}/healthz`)).status).toBe(200);
     expect((await one.ready()).status).toBe(503);
+    const said = (): string[] => one.log.filter((line) => line.includes("no connection to the database yet"));
+    await expect.poll(said, { timeout: 10_000 }).not.toEqual([]);
+    expect(said()[0]).toContain("CONNECT_FAILED");
     await northbound.restart();
     await expect.poll(async () => (await one.ready()).status, { timeout: 30_000 }).toBe(200);
     expect(await one.stop()).toBe(0);
