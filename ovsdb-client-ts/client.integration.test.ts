@@ -217,6 +217,22 @@ describe("a replica", () => {
     expect(names()).toEqual(["a", "b"]);
   });
 
+  it("keeps its condition when the server refuses another, also over a restart", async () => {
+    const server = await start();
+    const client = open(server.endpoint);
+    const replica = await client.replicate({
+      Logical_Switch: { columns: ["name"], where: [["name", "==", "a"]] },
+    });
+    for (const name of ["a", "b"]) await client.transaction().insert("Logical_Switch", { name }).commit();
+    const refused = replica.changeConditions({ Logical_Switch: [["no_such_column", "==", "b"]] });
+    expect(await codeOf(refused)).toBe("SYNTAX_ERROR");
+    const lost = next(client, "disconnected");
+    await server.restart();
+    await lost;
+    await client.ready({ signal: AbortSignal.timeout(5000) });
+    expect([...replica.table("Logical_Switch").values()].map(({ name }) => name)).toEqual(["a"]);
+  });
+
   it("stops following when it is closed", async () => {
     const client = open((await start()).endpoint);
     const replica = await replicate(client);

@@ -128,6 +128,11 @@ export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSche
     }
   }
 
+  function restoreCondition(name: string, condition: readonly Condition[] | undefined): void {
+    if (condition === undefined) conditions.delete(name);
+    else conditions.set(name, condition);
+  }
+
   function requests(conditional: boolean): Readonly<Record<string, unknown>> {
     return Object.fromEntries(
       [...tables.values()].map(({ name, columns }) => {
@@ -209,6 +214,7 @@ export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSche
     subscribe: (listener) => listeners.add(listener),
     async changeConditions(where) {
       if (closed) throw new OvsdbError("CLOSED", "The replica is closed");
+      const former = new Map(conditions);
       for (const [name, condition] of Object.entries(where)) {
         storeOf(name);
         if (condition !== undefined) conditions.set(name, condition);
@@ -222,9 +228,17 @@ export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSche
       const changed = Object.fromEntries(
         Object.entries(where).map(([name, condition]) => [name, [{ where: condition }]]),
       );
+      const current = session;
       unconfirmed++;
-      await session.request("monitor_cond_change", [options.id, options.id, changed]);
-      unconfirmed--;
+      try {
+        await current.request("monitor_cond_change", [options.id, options.id, changed]);
+      } catch (error) {
+        // What the server refuses it would refuse in each session to come.
+        if (!current.closed) for (const name of Object.keys(where)) restoreCondition(name, former.get(name));
+        throw error;
+      } finally {
+        if (session === current) unconfirmed--;
+      }
     },
     get synced() {
       return synced;
