@@ -46,7 +46,7 @@ const defaults = {
   connectTimeoutMs: 5000,
   probeIntervalMs: 5000,
   backoff: { minMs: 100, maxMs: 8000 },
-  maxMessageBytes: 4 * 2 ** 30,
+  maxMessageBytes: 2 ** 30,
   maxPendingRequests: 10_000,
 };
 

@@ -26,7 +26,7 @@ export interface ClientOptions {
   readonly probeIntervalMs?: number | undefined;
   /** Pause between rounds over the endpoints: doubles from minMs to maxMs, with jitter (default 100 and 8000). */
   readonly backoff?: { readonly minMs: number; readonly maxMs: number } | undefined;
-  /** Bound of one incoming message (default 4 GiB, for snapshots are single messages). */
+  /** Bound of one incoming message (default 1 GiB, for snapshots are single messages). */
   readonly maxMessageBytes?: number | undefined;
   /** Bound of requests that wait for their reply (default 10,000). */
   readonly maxPendingRequests?: number | undefined;
