@@ -110,7 +110,8 @@ export function parseAgentCall(command: CniCommand, environment: Environment, co
   if (ifname && !ifnamePattern.test(ifname)) {
     throw invalidEnvironment(`CNI_IFNAME ${JSON.stringify(ifname)} is not an interface name`);
   }
-  if (netns && !netns.startsWith("/")) {
+  // A path that makes no sense must not keep a runtime from cleaning up.
+  if (netns && command !== "DEL" && !netns.startsWith("/")) {
     throw invalidEnvironment(`CNI_NETNS ${JSON.stringify(netns)} is not an absolute path`);
   }
   if (typeof config.name !== "string" || config.name === "") {

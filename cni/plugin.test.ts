@@ -94,6 +94,9 @@ describe("a CNI call", () => {
     await listen({ result: undefined });
     expect(await run({ ...environment, CNI_COMMAND: "DEL", CNI_NETNS: "" }, config())).toMatchObject({ exitCode: 0 });
     expect(requests[0]).not.toHaveProperty("netns");
+    expect(await run({ ...environment, CNI_COMMAND: "DEL", CNI_NETNS: "no/path" }, config())).toMatchObject({
+      exitCode: 0,
+    });
   });
 
   it("answers VERSION by itself, whatever is asked", async () => {
