@@ -1,42 +1,37 @@
 /**
- * What went wrong, as a code to branch on.
- *
- * Of the server's making (`Status.reason`, apimachinery `meta/v1` types.go; the HTTP status where the reason is empty):
- * `BAD_REQUEST`, `UNAUTHORIZED`, `FORBIDDEN`, `NOT_FOUND`, `ALREADY_EXISTS`, `CONFLICT`, `GONE` (also "Expired"),
- * `INVALID`, `METHOD_NOT_ALLOWED`, `NOT_ACCEPTABLE`, `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`,
- * `TOO_MANY_REQUESTS`, `SERVER_TIMEOUT`, `INTERNAL_ERROR`, `UNAVAILABLE`, and `UNEXPECTED_STATUS` for what none fits.
- *
- * Of this side's: `UNREACHABLE` (nothing was sent), `CONNECTION_LOST` (it may have been carried out), `TIMED_OUT`
- * (our own bound; it may have been carried out), `ABORTED` (the caller's signal), `RESPONSE_TOO_LARGE`,
- * `MALFORMED_RESPONSE`, `CREDENTIALS_FAILED` (exec plugin, token file, provider), `INVALID_CONFIG`, `CLOSED`.
+ * What went wrong, as a code to branch on, with what it means. Those up to UNEXPECTED_STATUS are of the server's making
+ * (`Status.reason`, apimachinery `meta/v1` types.go; the HTTP status where the reason is empty), the others of this side's.
  */
-export type KubeErrorCode =
-  | "BAD_REQUEST"
-  | "UNAUTHORIZED"
-  | "FORBIDDEN"
-  | "NOT_FOUND"
-  | "ALREADY_EXISTS"
-  | "CONFLICT"
-  | "GONE"
-  | "INVALID"
-  | "METHOD_NOT_ALLOWED"
-  | "NOT_ACCEPTABLE"
-  | "UNSUPPORTED_MEDIA_TYPE"
-  | "REQUEST_TOO_LARGE"
-  | "TOO_MANY_REQUESTS"
-  | "SERVER_TIMEOUT"
-  | "INTERNAL_ERROR"
-  | "UNAVAILABLE"
-  | "UNEXPECTED_STATUS"
-  | "UNREACHABLE"
-  | "CONNECTION_LOST"
-  | "TIMED_OUT"
-  | "ABORTED"
-  | "RESPONSE_TOO_LARGE"
-  | "MALFORMED_RESPONSE"
-  | "CREDENTIALS_FAILED"
-  | "INVALID_CONFIG"
-  | "CLOSED";
+export const kubeErrorCodes = {
+  BAD_REQUEST: "the server can't read the request",
+  UNAUTHORIZED: "the server does not know who asks: look at the kubeconfig's credentials",
+  FORBIDDEN: "the credentials do not allow it: see deploy/rbac.yaml",
+  NOT_FOUND: "there is no such object or resource",
+  ALREADY_EXISTS: "there is an object of that name",
+  CONFLICT: "the object was changed meanwhile, or is another one of that name",
+  GONE: "the server has forgotten the version asked for; everything is listed again",
+  INVALID: "the server refuses the object's content",
+  METHOD_NOT_ALLOWED: "the resource does not know the verb",
+  NOT_ACCEPTABLE: "the server can't answer in the form asked for",
+  UNSUPPORTED_MEDIA_TYPE: "the server does not take the body's form",
+  REQUEST_TOO_LARGE: "the request is larger than the server takes",
+  TOO_MANY_REQUESTS: "the server asks for patience; it is asked again later",
+  SERVER_TIMEOUT: "the server ran out of time",
+  INTERNAL_ERROR: "the server failed",
+  UNAVAILABLE: "the server can't serve now",
+  UNEXPECTED_STATUS: "an HTTP status that means none of these",
+  UNREACHABLE: "no connection; nothing was sent",
+  CONNECTION_LOST: "the connection broke after the request was sent: it may have been carried out",
+  TIMED_OUT: "no answer in time: it may have been carried out",
+  ABORTED: "the caller gave up",
+  RESPONSE_TOO_LARGE: "the answer is larger than the bound",
+  MALFORMED_RESPONSE: "the answer is not what the protocol has",
+  CREDENTIALS_FAILED: "an exec plugin, a token file or a provider gave no credentials",
+  INVALID_CONFIG: "there is no kubeconfig, or it is not usable; the message says why",
+  CLOSED: "the client was closed",
+} as const;
+
+export type KubeErrorCode = keyof typeof kubeErrorCodes;
 
 export interface KubeErrorOptions {
   readonly status?: number;

@@ -20,7 +20,7 @@ export type {
 export type { CredentialSource, Credentials, KubeConnection } from "./connection.ts";
 export type { Discovery, ServedResource } from "./discovery.ts";
 export type { KubeErrorCode, KubeErrorOptions } from "./error.ts";
-export { asKubeError, errorOfStatus, isKubeError, KubeError } from "./error.ts";
+export { asKubeError, errorOfStatus, isKubeError, KubeError, kubeErrorCodes } from "./error.ts";
 export type { EventNote, EventRecorder, EventRecorderOptions, EventSubject } from "./event-recorder.ts";
 export { createEventRecorder } from "./event-recorder.ts";
 export { createKubeClient } from "./http-client.ts";

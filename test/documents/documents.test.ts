@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { parseArguments } from "../../controller/config.ts";
 import { controllerErrorCodes } from "../../controller/index.ts";
 import { createMetrics as createControllerMetrics } from "../../controller/serve/metrics.ts";
+import { kubeErrorCodes } from "../../kube/index.ts";
 import { program } from "../../lab/commands/program.ts";
 import { agentErrorCodes, cniErrorCodes } from "../../node/cni-server/errors.ts";
 import { agentConfig } from "../../node/config.ts";
@@ -34,6 +35,10 @@ describe("docs/errors.md", () => {
 
   it("has every code of the controller, and no other", () => {
     expect(firstCells(document, "## Controller").sort()).toEqual(Object.keys(controllerErrorCodes).sort());
+  });
+
+  it("has every code of the Kubernetes client, and no other", () => {
+    expect(firstCells(document, "## Kubernetes API").sort()).toEqual(Object.keys(kubeErrorCodes).sort());
   });
 
   it("has every CNI code, and no other", () => {
