@@ -40,9 +40,9 @@ const options = {
   context: { flags: "--context <name>", description: "context of the kubeconfig" },
   nb: {
     flags: "--nb <endpoints>",
-    description: "OVN northbound: unix:/path, tcp:host:port or ssl:host:port, by commas",
+    description: "OVN northbound: unix:/path, tcp:host:port or ssl:host:port, by commas (required)",
   },
-  sb: { flags: "--sb <endpoints>", description: "OVN southbound, likewise" },
+  sb: { flags: "--sb <endpoints>", description: "OVN southbound, likewise (required)" },
   ca: { flags: "--ca <file>", description: "authority of the databases' certificates (PEM), for ssl:" },
   cert: { flags: "--cert <file>", description: "our certificate (PEM), for ssl:" },
   key: { flags: "--key <file>", description: "our private key (PEM), for ssl:" },

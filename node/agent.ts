@@ -3,8 +3,7 @@ import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { RowChange } from "ovsdb-client-ts";
 import { createPortBinding, removeLeftovers } from "./binding/index.ts";
 import { chassisChange } from "./chassis.ts";
-import { type CniMetrics, type CniServer, createCniServer, type Readiness } from "./cni-server/index.ts";
-import type { Condition } from "./condition.ts";
+import { type CniMetrics, type CniServer, createCniServer } from "./cni-server/index.ts";
 import type { AgentConfig } from "./config.ts";
 import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
 import { concernsOf } from "./database-changes.ts";
@@ -15,6 +14,7 @@ import type { Logger } from "./logger.ts";
 import { createManagementPort, type ManagementPort } from "./management/index.ts";
 import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
 import { reflectPodsOfNode } from "./pods/index.ts";
+import { type AgentConditions, readinessOf } from "./readiness.ts";
 import { createReconciler } from "./reconciler.ts";
 import {
   configureOpenVswitch,
@@ -33,6 +33,8 @@ export interface AgentOptions {
   readonly config: AgentConfig;
   readonly kube: KubeClient;
   readonly logger: Logger;
+  /** Kept up to date from the start, so that they can be asked while the agent is still starting. */
+  readonly conditions: AgentConditions;
   /** The plugin's executable to install, if any. */
   readonly pluginPath: string | undefined;
   readonly metrics?: CniMetrics;
@@ -41,7 +43,6 @@ export interface AgentOptions {
 }
 
 export interface Agent {
-  readonly conditions: readonly Condition[];
   /** Resolves when pods can be attached and the runtime has been told so. */
   readonly ready: Promise<void>;
   /** Takes no more calls, finishes what is under way; running pods and their network stay as they are. */
@@ -62,8 +63,21 @@ export interface Agent {
  * runtime call at all, is written when everything holds.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { config, kube, logger, signal } = options;
-  const session = await openVswitchdSession({ endpoint: config.ovsDb, logger, signal });
+  const { config, kube, logger, conditions, signal } = options;
+  let databaseProblem: string | undefined;
+  conditions.follow("ovsdb", () => databaseProblem ?? `no connection to ${config.ovsDb} yet`);
+  const session = await openVswitchdSession({
+    endpoint: config.ovsDb,
+    logger,
+    signal,
+    onWait(reason) {
+      // Once: the client tries again all the time, and /readyz has the latest reason.
+      if (databaseProblem === undefined) {
+        logger.warn({ endpoint: config.ovsDb, reason }, "no connection to the local Open_vSwitch database yet");
+      }
+      databaseProblem = reason;
+    },
+  });
   const { client, replica } = session;
   const socket = openRouteSocket();
   const netfilter = openNetfilterSocket();
@@ -159,7 +173,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     name: "ready",
     logger,
     async task() {
-      if (readiness().kind !== "ready") return;
+      if (readinessOf(conditions).kind === "unavailable") return;
       if (options.pluginPath !== undefined && (await installPlugin(options.pluginPath, config.cniBinDir))) {
         logger.info({ folder: config.cniBinDir }, "installed the CNI plugin");
       }
@@ -196,26 +210,22 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   const links = createPodLinks({ datapath: () => openVswitch?.datapath ?? config.datapath ?? "system" });
 
-  const conditions: readonly (Condition & { readonly reason: string })[] = [
-    { name: "ovsdb", holds: () => replica.synced, reason: "no connection to the local Open_vSwitch database" },
-    { name: "open-vswitch", holds: () => openVswitch !== undefined, reason: "Open vSwitch is not configured yet" },
-    {
-      name: "kubernetes",
-      holds: () => pods.isSynced && node.isSynced,
-      reason: "the Kubernetes API has not answered yet",
-    },
-    {
-      name: "management-port",
-      holds: () => management?.ready ?? false,
-      reason: "the management port is not in place; has the controller annotated the Node?",
-    },
-    { name: "leftovers", holds: () => leftoversRemoved, reason: "ports of former pods are still being removed" },
-    { name: "cni-socket", holds: () => listening, reason: "the CNI socket is not open" },
-  ];
-  function readiness(): Readiness {
-    const missing = conditions.find(({ holds }) => !holds());
-    return missing ? { kind: "unavailable", reason: missing.reason } : { kind: "ready" };
-  }
+  conditions.follow("ovsdb", () =>
+    replica.synced ? undefined : `no connection to ${config.ovsDb}: ${databaseProblem ?? "it is being made"}`,
+  );
+  conditions.follow("open-vswitch", () => (openVswitch ? undefined : "Open vSwitch is not configured yet"));
+  conditions.follow("kubernetes", () =>
+    pods.isSynced && node.isSynced ? undefined : (node.problem ?? "the Kubernetes API has not answered yet"),
+  );
+  conditions.follow("management-port", () => {
+    if (management?.ready) return undefined;
+    return node.view?.network.kind === "valid"
+      ? `the device ${config.managementInterface} is not in place yet`
+      : `the controller has not annotated the Node ${config.node} yet`;
+  });
+  conditions.follow("leftovers", () => (leftoversRemoved ? undefined : "ports of former pods are still being removed"));
+  conditions.follow("cni-socket", () => (listening ? undefined : "the CNI socket is not open"));
+  conditions.follow("tunnels", () => undefined);
 
   const server: CniServer = createCniServer({
     socketPath: config.cniSocket,
@@ -223,7 +233,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     pods,
     links,
     logger,
-    ready: readiness,
+    ready: () => readinessOf(conditions),
     ...(options.metrics ? { metrics: options.metrics } : {}),
   });
 
@@ -231,6 +241,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     replica.subscribe(onDatabaseChanges),
     client.on((event) => {
       if (event.kind === "connected") openVswitchTask.trigger();
+      else databaseProblem = event.error.message;
     }),
     watchNetwork(
       (kinds) => {
@@ -292,7 +303,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   readyTask.trigger();
 
   return {
-    conditions,
     ready: firstReady.promise,
     async stop() {
       clearTimeout(patience);

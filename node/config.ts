@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { Command, CommanderError, Option } from "commander";
 import { parse as parseYaml, YAMLError } from "yaml";
@@ -11,6 +11,16 @@ const ovsdbEndpoint = /^(unix:\/.+|(tcp|ssl):.+:\d+)$/;
 
 /** Longest path of a unix socket (unix(7)). */
 const socketPathBytes = 107;
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    // Whatever the reason is, the runtime could not run it either.
+    return false;
+  }
+}
 
 /** The agent's configuration: what it says on each option is what `--help` prints. */
 export const agentConfig = z.strictObject({
@@ -35,6 +45,7 @@ export const agentConfig = z.strictObject({
   cniConfDir: absolutePath.default("/etc/cni/net.d").describe("folder of the runtime's network configurations"),
   cniBinDir: absolutePath.default("/opt/cni/bin").describe("folder of the runtime's CNI plugins"),
   cniPlugin: absolutePath
+    .refine(isExecutable, "is no executable file")
     .optional()
     .describe("plugin executable to install into --cni-bin-dir; else the one bundled, if any"),
   ovnRemote: z
@@ -143,7 +154,9 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, string | u
   for (const key of keys) {
     const schema = agentConfig.shape[key];
     const initial = schema instanceof z.ZodDefault ? ` (default ${String(schema.def.defaultValue)})` : "";
-    command.addOption(new Option(`--${kebab(key)} <value>`, `${schema.description}${initial} [${variable(key)}]`));
+    const required = schema.safeParse(undefined).success ? "" : " (required)";
+    const description = `${schema.description}${required}${initial} [${variable(key)}]`;
+    command.addOption(new Option(`--${kebab(key)} <value>`, description));
   }
   command.addOption(new Option("--config <file>", "configuration file, YAML or JSON [OVENBIRD_CONFIG]"));
   try {

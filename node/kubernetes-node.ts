@@ -40,6 +40,8 @@ export interface NodeSource {
   readonly view: NodeView | undefined;
   /** Whether the API has told what there is. */
   readonly isSynced: boolean;
+  /** Why the API has told nothing yet, as far as is known. */
+  readonly problem: string | undefined;
   /** Takes what an own PATCH was answered, which is newer than what the watch has told. */
   learn(view: NodeView): void;
   close(): void;
@@ -49,14 +51,20 @@ export interface NodeSource {
 export function followNode(client: KubeClient, name: string, logger: Logger, listener: () => void): NodeSource {
   let view: NodeView | undefined;
   let isSynced = false;
+  let problem: string | undefined;
   const subscription = reflect(client, nodes, {
     project: projectNode,
     fieldSelector: `metadata.name=${name}`,
     logger,
+    onProblem: ({ error }) => {
+      problem = error instanceof Error ? error.message : String(error);
+    },
   }).subscribe({
     next(event) {
-      if (event.kind === "synced") isSynced = true;
-      else if (event.key === name) view = event.kind === "upsert" ? event.object : undefined;
+      if (event.kind === "synced") {
+        isSynced = true;
+        problem = undefined;
+      } else if (event.key === name) view = event.kind === "upsert" ? event.object : undefined;
       listener();
     },
     error: (error) => logger.warn({ err: error, node: name }, "the watch of the node has ended"),
@@ -67,6 +75,9 @@ export function followNode(client: KubeClient, name: string, logger: Logger, lis
     },
     get isSynced() {
       return isSynced;
+    },
+    get problem() {
+      return problem;
     },
     learn(newer) {
       view = newer;

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { createKubeClient, loadKubeConfig } from "@ovenbird/kube";
+import { createKubeClient, isKubeError, loadKubeConfig } from "@ovenbird/kube";
 import { pino } from "pino";
 import { startAgent } from "./agent.ts";
 import { ConfigError, readAgentConfig } from "./config.ts";
+import { createAgentConditions } from "./readiness.ts";
 
 /*
  * The agent's composition root: everything that comes from outside is made here and handed down.
@@ -23,18 +24,20 @@ const builtPlugins = [["cni"], ["..", "dist", "cni"]].map((folders) =>
 /** Calls under way may take as long as their own bounds; whoever stops us waits no longer than this. */
 const stopTimeoutMs = 20_000;
 
+/** The configuration with all that it names, or the end of the program: nothing is begun that can't be carried on. */
 function readConfigOrExit() {
   try {
-    return readAgentConfig(process.argv.slice(2), process.env);
+    const config = readAgentConfig(process.argv.slice(2), process.env);
+    return { config, connection: loadKubeConfig({ path: config.kubeconfig }) };
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    if (error.code === "HELP") process.exit(0);
-    process.stderr.write(`${error.message}\nTry --help.\n`);
+    if (error instanceof ConfigError && error.code === "HELP") process.exit(0);
+    if (!(error instanceof ConfigError || isKubeError(error, "INVALID_CONFIG"))) throw error;
+    process.stderr.write(`ovenbird-agent: ${error.message}\n${error instanceof ConfigError ? "Try --help.\n" : ""}`);
     process.exit(2);
   }
 }
 
-const config = readConfigOrExit();
+const { config, connection } = readConfigOrExit();
 const logger = pino({ level: config.logLevel, base: { program: "agent", node: config.node } });
 const stopping = new AbortController();
 
@@ -55,10 +58,16 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 async function main(): Promise<void> {
-  const kube = createKubeClient(loadKubeConfig({ path: config.kubeconfig }), { logger });
+  const kube = createKubeClient(connection, { logger });
   // Loaded only when wanted: the metrics' packages are a tenth of the agent's memory.
   const serve = config.metricsBindAddress === undefined ? undefined : await import("./serve/index.ts");
   const metrics = serve?.createMetrics();
+  const conditions = createAgentConditions();
+  // From the start, so that it can be asked what the agent waits for.
+  const server =
+    serve && metrics && config.metricsBindAddress
+      ? await serve.serveMetrics({ address: config.metricsBindAddress, metrics, conditions: conditions.list, logger })
+      : undefined;
   const pluginPath = config.cniPlugin ?? builtPlugins.find((path) => existsSync(path));
   if (pluginPath === undefined)
     logger.warn(
@@ -69,14 +78,11 @@ async function main(): Promise<void> {
     config,
     kube,
     logger,
+    conditions,
     pluginPath,
     ...(metrics ? { metrics: metrics.cni } : {}),
     signal: stopping.signal,
   });
-  const server =
-    serve && metrics && config.metricsBindAddress
-      ? await serve.serveMetrics({ address: config.metricsBindAddress, metrics, conditions: agent.conditions, logger })
-      : undefined;
   await new Promise<void>((resolve) => {
     if (stopping.signal.aborted) resolve();
     else stopping.signal.addEventListener("abort", () => resolve(), { once: true });

@@ -5,14 +5,14 @@ const logger = { debug() {}, info() {}, warn() {} };
 let server: MetricsServer | undefined;
 afterEach(() => server?.close());
 
-async function start(holds: () => boolean) {
+async function start(problem: () => string | undefined) {
   const metrics = createMetrics();
   server = await serveMetrics({
     address: "127.0.0.1:0",
     metrics,
     conditions: [
-      { name: "ovsdb", holds: () => true },
-      { name: "management-port", holds },
+      { name: "ovsdb", problem: () => undefined },
+      { name: "management-port", problem },
     ],
     logger,
   });
@@ -25,17 +25,17 @@ async function start(holds: () => boolean) {
 
 describe("the agent's health and metrics", () => {
   it("tell that it lives, and separately what it still waits for", async () => {
-    let holds = false;
-    const { get } = await start(() => holds);
+    let problem: string | undefined = "no device";
+    const { get } = await start(() => problem);
     expect(await get("/healthz")).toEqual({ status: 200, text: "ok\n" });
-    expect(await get("/readyz")).toEqual({ status: 503, text: "[+] ovsdb\n[-] management-port\n" });
-    holds = true;
+    expect(await get("/readyz")).toEqual({ status: 503, text: "[+] ovsdb\n[-] management-port: no device\n" });
+    problem = undefined;
     expect((await get("/readyz")).status).toBe(200);
     expect((await get("/nothing")).status).toBe(404);
   });
 
   it("count CNI calls by command and code", async () => {
-    const { metrics, get } = await start(() => true);
+    const { metrics, get } = await start(() => undefined);
     metrics.cni.observe("ADD", 0, 0.02);
     metrics.cni.observe("ADD", 123, 30);
     const { text } = await get("/metrics");
@@ -45,7 +45,7 @@ describe("the agent's health and metrics", () => {
   });
 
   it("refuse an address that is taken", async () => {
-    await start(() => true);
+    await start(() => undefined);
     const first = server;
     await expect(
       serveMetrics({ address: first?.address ?? "", metrics: createMetrics(), conditions: [], logger }),

@@ -12,7 +12,7 @@ export interface MetricsServer {
 }
 
 /**
- * Serves `/healthz` (the process answers), `/readyz` (each condition, 200 or 503) and `/metrics` (Prometheus).
+ * Serves `/healthz` (the process answers), `/readyz` (each condition with what it lacks, 200 or 503) and `/metrics` (Prometheus).
  * @param address `host:port`, IPv6 hosts in brackets; port 0 picks a free one
  * @throws Error EADDRINUSE and its like
  */
@@ -30,7 +30,7 @@ export async function serveMetrics(options: {
     labelNames: ["condition"],
     registers: [registry],
     collect() {
-      for (const { name, holds } of conditions) this.set({ condition: name }, holds() ? 1 : 0);
+      for (const { name, problem } of conditions) this.set({ condition: name }, problem() === undefined ? 1 : 0);
     },
   });
   const server = createServer((request, response) => {
@@ -48,9 +48,11 @@ export async function serveMetrics(options: {
       case "/healthz":
         return answer(200, "ok\n");
       case "/readyz": {
-        const states = conditions.map(({ name, holds }) => ({ name, ok: holds() }));
-        const lines = states.map(({ name, ok }) => `${ok ? "[+]" : "[-]"} ${name}\n`).join("");
-        return answer(states.every(({ ok }) => ok) ? 200 : 503, lines);
+        const states = conditions.map(({ name, problem }) => ({ name, reason: problem() }));
+        const lines = states.map(({ name, reason }) =>
+          reason === undefined ? `[+] ${name}\n` : `[-] ${name}: ${reason}\n`,
+        );
+        return answer(states.every(({ reason }) => reason === undefined) ? 200 : 503, lines.join(""));
       }
       case "/metrics":
         return answer(200, await registry.metrics(), registry.contentType);

@@ -1,5 +1,5 @@
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
-import { type Client, createClient, type Replica } from "ovsdb-client-ts";
+import { type Client, createClient, OvsdbError, type Replica } from "ovsdb-client-ts";
 import type { Logger } from "../logger.ts";
 
 /** The agent's one OVSDB session: everything it reads of Open vSwitch comes from the replica, everything it writes goes through the client. */
@@ -33,17 +33,41 @@ export const followedColumns = {
   ],
 } as const;
 
+/** How long the first wait for the server is before somebody is told; each next one is twice as long, up to the last. */
+const firstWaitMs = 500;
+const longestWaitMs = 10_000;
+
+/** Resolves once connected, which may take for ever; tells from time to time why it isn't so yet. */
+async function awaitServer(
+  client: Client<OpenVswitch>,
+  signal: AbortSignal | undefined,
+  onWait: (reason: string) => void,
+): Promise<void> {
+  for (let waitMs = firstWaitMs; ; waitMs = Math.min(longestWaitMs, 2 * waitMs)) {
+    const bound = AbortSignal.timeout(waitMs);
+    try {
+      await client.ready({ signal: signal ? AbortSignal.any([signal, bound]) : bound });
+      return;
+    } catch (error) {
+      if (signal?.aborted || !(error instanceof OvsdbError && error.code === "ABORTED")) throw error;
+      onWait(error.cause instanceof OvsdbError ? error.cause.message : "no answer yet");
+    }
+  }
+}
+
 /**
  * Opens the session and waits until the replica holds its first snapshot.
  * @param options.endpoint of the local `ovsdb-server`, as `unix:/run/openvswitch/db.sock`
+ * @param options.onWait told now and then why there is no connection yet
  * @throws OvsdbError when the signal aborts, or when what answers holds no `Open_vSwitch` database
  */
 export async function openVswitchdSession(options: {
   readonly endpoint: string;
   readonly logger: Logger;
   readonly signal?: AbortSignal;
+  readonly onWait?: (reason: string) => void;
 }): Promise<VswitchdSession> {
-  const { endpoint, logger, signal } = options;
+  const { endpoint, logger, signal, onWait } = options;
   const client = createClient<OpenVswitch>({
     endpoints: endpoint,
     database: "Open_vSwitch",
@@ -52,6 +76,7 @@ export async function openVswitchdSession(options: {
     logger,
   });
   try {
+    await awaitServer(client, signal, (reason) => onWait?.(reason));
     const replica = await client.replicate(followedColumns, {
       indexes: {
         Bridge: { name: "name" },
