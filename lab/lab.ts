@@ -10,7 +10,7 @@ import { freePort, type Lifeline, launchSupervisor, readConfig, supervisorRuns }
 import { leaveCluster } from "./supervisor/leave-cluster.ts";
 import { hostEnvironment } from "./supervisor/plan.ts";
 import { askSupervisor, type SupervisorEvent } from "./supervisor/protocol.ts";
-import { labMark, tearDown } from "./supervisor/teardown.ts";
+import { labMark, nameTaken, otherLabOf, tearDown } from "./supervisor/teardown.ts";
 import { readKubeconfig, serverOf } from "./topology/kubeconfig.ts";
 import {
   type Family,
@@ -87,6 +87,8 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const running = await supervisorRuns(folder);
   if (running) return connectLab(options).then((lab) => up(lab, options));
   const config = await configOf(options);
+  const other = otherLabOf(config.name, folder);
+  if (other !== undefined) throw new Error(nameTaken(config.name, other));
   // What a lab whose supervisor and reaper were both killed has left would be in the way.
   await tearDown({ name: config.name, folder, spare: [process.pid] });
   options.signal?.throwIfAborted();

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
-import { attached, connectLab, defaultName, placeOf, runAttached, stopLab } from "../lab.ts";
+import { attached, connectLab, defaultName, folderOf, placeOf, runAttached, stopLab } from "../lab.ts";
+import { otherLabOf } from "../supervisor/teardown.ts";
 import { check } from "./check.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
@@ -52,7 +53,9 @@ export function program(): Command {
   command("down", "take away everything that the lab made").action(
     guarded(async ({ name }: Named) => {
       const found = await stopLab(name);
-      process.stdout.write(found ? `The lab ${name} is gone.\n` : `There is no lab ${name}.\n`);
+      const other = otherLabOf(name, folderOf(name));
+      const elsewhere = other === undefined ? "" : ` here; the one in ${other} is left alone`;
+      process.stdout.write(found ? `The lab ${name} is gone.\n` : `There is no lab ${name}${elsewhere}.\n`);
     }),
   );
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { pino } from "pino";
+import { claim } from "../topology/claim.ts";
 import { labConfig, layoutOf, paths } from "../topology/layout.ts";
 import { labMarkVariable } from "./daemon.ts";
 import { leaveCluster } from "./leave-cluster.ts";
@@ -12,7 +13,7 @@ import { createMilestones } from "./milestones.ts";
 import { daemonsOf } from "./plan.ts";
 import { type SupervisorEvent, supervisorRequest } from "./protocol.ts";
 import { createSupervisor } from "./supervisor.ts";
-import { labMark, tearDown } from "./teardown.ts";
+import { labMark, nameTaken, otherLabOf, tearDown } from "./teardown.ts";
 
 /**
  * The lab's init process. Who starts it holds its standard input: when that ends before the line `detach` came through
@@ -31,7 +32,7 @@ const supervisor = createSupervisor(layout, daemonsOf(layout), createMilestones(
 let ending = false;
 let reaper: ChildProcess | undefined;
 
-await lockLab(folder);
+await claimName(folder);
 startReaper();
 await listen(paths(folder).supervisorSocket);
 watchLifeline();
@@ -45,12 +46,27 @@ process.on("uncaughtException", (error) => {
 process.stderr.on("error", () => undefined);
 process.stdout.write("listening\n");
 
-/** One supervisor per lab: an abstract socket (unix(7)) is free again the moment its owner is gone, however it went. */
-function lockLab(lab: string): Promise<Server> {
+/**
+ * One supervisor per name on a machine: an abstract socket (unix(7)) is free again the moment its owner is gone, however
+ * it went. What such an owner has left behind keeps the name all the same.
+ */
+async function claimName(lab: string): Promise<void> {
+  try {
+    await lock(name);
+    const other = otherLabOf(name, lab);
+    if (other !== undefined) throw new Error(nameTaken(name, other));
+    claim(name, lab);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+function lock(what: string): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const lock = createServer((socket) => socket.destroy());
-    lock.once("error", () => reject(new Error(`another supervisor runs for ${lab}`)));
-    lock.listen(`\0ovenbird-lab:${lab}`, () => resolve(lock));
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", () => reject(new Error(`another supervisor runs for a lab named ${what}`)));
+    server.listen(`\0ovenbird-lab:${what}`, () => resolve(server));
   });
 }
 

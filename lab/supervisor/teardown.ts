@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { claimant, disclaim } from "../topology/claim.ts";
 import { restoreNeighbourLimits } from "../topology/neighbour-limits.ts";
 import { existingNamespaces } from "../topology/network.ts";
 import { run } from "../topology/run.ts";
@@ -25,7 +26,9 @@ export async function tearDown(options: {
   readonly spare: readonly number[];
 }): Promise<boolean> {
   const killed = await killMarked(labMark(options.folder), new Set(options.spare));
-  const namespaces = existingNamespaces(options.name);
+  // Of the same name under another state folder they are another lab's; unclaimed ones are nobody else's.
+  const owner = claimant(options.name) ?? options.folder;
+  const namespaces = owner === options.folder ? existingNamespaces(options.name) : [];
   if (namespaces.length > 0)
     await run(["ip", "-force", "-batch", "-"], {
       input: `${namespaces.map((name) => `netns delete ${name}`).join("\n")}\n`,
@@ -34,7 +37,23 @@ export async function tearDown(options: {
   restoreNeighbourLimits(options.folder);
   await rm(options.folder, { recursive: true, force: true });
   await removeIfEmpty(dirname(options.folder));
+  disclaim(options.name, options.folder);
   return killed || existed || namespaces.length > 0;
+}
+
+/**
+ * The state folder of another lab that has the name, or what is left of it: namespaces or processes.
+ * @returns undefined when the name is free for the lab in `folder`
+ */
+export function otherLabOf(name: string, folder: string): string | undefined {
+  const owner = claimant(name);
+  if (owner === undefined || owner === folder) return undefined;
+  return existingNamespaces(name).length > 0 || markedProcesses(labMark(owner)).length > 0 ? owner : undefined;
+}
+
+/** Why a lab can't have its name, and what to do. */
+export function nameTaken(name: string, owner: string): string {
+  return `a lab named ${name} lives in ${owner}, and network namespaces have one name on a machine: choose another --name, or take that one down first (OVENBIRD_LAB_STATE_DIR=${dirname(owner)})`;
 }
 
 async function removeIfEmpty(folder: string): Promise<void> {

@@ -2,7 +2,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
-import { tearDown } from "../supervisor/teardown.ts";
+import { otherLabOf, tearDown } from "../supervisor/teardown.ts";
+import { claim, claimant } from "./claim.ts";
 import { labConfig, layoutOf, namespacePath, namespacePrefix } from "./layout.ts";
 import { buildNetwork, existingNamespaces, missingNamespaces } from "./network.ts";
 import { run } from "./run.ts";
@@ -37,6 +38,26 @@ it("what is there is left as it is, and all of it goes at once", async () => {
   expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(true);
   expect(existingNamespaces(name)).toEqual([]);
   expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(false);
+});
+
+it("the namespaces of a lab of the same name under another state folder are left alone", async () => {
+  await buildNetwork(layout);
+  claim(name, folder);
+  const other = join(mkdtempSync(join(tmpdir(), "net-")), name);
+  expect(otherLabOf(name, other)).toBe(folder);
+  expect(await tearDown({ name, folder: other, spare: [process.pid] })).toBe(false);
+  expect(existingNamespaces(name)).toHaveLength(5);
+  // What only its namespaces and the claim tell of still goes with its own folder's name.
+  expect(otherLabOf(name, folder)).toBeUndefined();
+  expect(await tearDown({ name, folder, spare: [process.pid] })).toBe(true);
+  expect(existingNamespaces(name)).toEqual([]);
+  expect(claimant(name)).toBeUndefined();
+});
+
+it("a claim of which nothing is left keeps the name from nobody", () => {
+  claim(name, "/nowhere");
+  expect(otherLabOf(name, folder)).toBeUndefined();
+  claim(name, folder);
 });
 
 it("the namespaces of a lab whose name only begins alike are another's", async () => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -28,7 +29,8 @@ function traces(name: string): string[] {
         throw error;
       }
     });
-  return [...namespaces, ...processes, ...(existsSync(folder) ? [folder] : [])];
+  const files = [folder, `/run/ovenbird-lab/${name}`].filter((path) => existsSync(path));
+  return [...namespaces, ...processes, ...files];
 }
 
 const linksOfRoot = () =>
@@ -107,6 +109,14 @@ describe("the life of a lab", () => {
     expect(outcomes.map(({ verdict }) => verdict).slice(0, 3)).toEqual(["connected", "refused", "connected"]);
     expect(outcomes[0]?.peer).toBe("default/demo-2");
     expect(outcomes).toHaveLength(4);
+  });
+
+  it("under another state folder the same name is refused, and `down` there leaves the lab as it is", async () => {
+    const env = { ...process.env, OVENBIRD_LAB_STATE_DIR: mkdtempSync(join(tmpdir(), "life-")) };
+    const elsewhere = (...args: string[]) => promisify(execFile)(process.execPath, lab(...args), { env });
+    await expect(elsewhere("up", "--name", "lifed")).rejects.toThrow(`a lab named lifed lives in ${folderOf("lifed")}`);
+    expect((await elsewhere("down", "--name", "lifed")).stdout).toContain("is left alone");
+    await run("check", "--name", "lifed");
   });
 
   it("a supervisor that is killed takes everything with it", async () => {
