@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Matrix } from "./probing/matrix.ts";
-import { type ProbeOutcome, type ProbeSpec, probeSpec } from "./probing/probe-spec.ts";
+import { type ProbeOutcome, type ProbeSpec, readProbes } from "./probing/probe-spec.ts";
 import { runProbes } from "./probing/run-probes.ts";
 import { createWhereabouts } from "./probing/whereabouts.ts";
 import { type DaemonStatus, labMarkVariable } from "./supervisor/daemon.ts";
@@ -110,7 +110,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
 export async function connectLab(options: { readonly name?: string } = {}): Promise<Lab> {
   const folder = folderOf(options.name);
   if (!(await supervisorRuns(folder)))
-    throw new Error(`the lab ${options.name ?? defaultName} does not run: start it with "npm run lab"`);
+    throw new Error(
+      `the lab ${options.name ?? defaultName} does not run: start it with "npm run lab${options.name === undefined || options.name === defaultName ? "" : ` -- up --name ${options.name}`}"`,
+    );
   return labOf(layoutOf(readConfig(folder), folder), undefined);
 }
 
@@ -165,11 +167,7 @@ function labOf(layout: Layout, lifeline: Lifeline | undefined): Lab {
     kubeconfig,
     kubectl: (args, options = {}) =>
       run(["kubectl", "--kubeconfig", kubeconfig, ...args], { timeoutMs: 120_000, ...options }),
-    probe: (probes) =>
-      runProbes(
-        layout,
-        probes.map((probe) => probeSpec.parse(probe)),
-      ),
+    probe: async (probes) => runProbes(layout, readProbes(probes)),
     // What speaks to the API is slow to load, and most commands do without.
     check: async () => (await import("./probing/matrix.ts")).measureMatrix(layout),
     async exec(target, command, options = {}) {

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { styleText } from "node:util";
-import { z } from "zod";
 import { connectLab } from "../lab.ts";
-import { isAsExpected, type Probe, type ProbeOutcome, probeSpec } from "../probing/probe-spec.ts";
+import { isAsExpected, type Probe, type ProbeOutcome, readProbes } from "../probing/probe-spec.ts";
 import { runProbes } from "../probing/run-probes.ts";
+import { userFolder } from "./arguments.ts";
 
 export interface ProbeFlags {
   readonly name: string;
@@ -32,16 +33,17 @@ export async function probe(flags: ProbeFlags): Promise<number> {
 }
 
 async function probesOf({ file, from, to, port, protocol, expect }: ProbeFlags): Promise<Probe[]> {
-  const raw: unknown =
-    file === undefined
-      ? [{ from, to, port, protocol, expect }]
-      : JSON.parse(file === "-" ? await text(process.stdin) : await readFile(file, "utf8"));
-  const read = z.array(probeSpec).safeParse(raw);
-  if (!read.success)
-    throw new Error(
-      `${file === undefined ? "--from and --to are needed, or --file" : `${file} holds no probes`}: ${z.prettifyError(read.error)}`,
-    );
-  return read.data;
+  if (file === undefined) {
+    if (from === undefined || to === undefined) throw new Error("--from and --to are needed, or --file");
+    return readProbes([{ from, to, port, protocol, expect }]);
+  }
+  const written = file === "-" ? await text(process.stdin) : await readFile(resolve(userFolder(), file), "utf8");
+  try {
+    return readProbes(JSON.parse(written));
+  } catch (error) {
+    const mistakes = error instanceof Error ? error.message : String(error);
+    throw new Error(`${file} holds no probes: ${mistakes}`, { cause: error });
+  }
 }
 
 function print({ from, to, port, protocol }: Probe, outcome: ProbeOutcome | undefined, ok: boolean): void {

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { attached, connectLab, defaultName, folderOf, placeOf, runAttached, stopLab } from "../lab.ts";
 import { otherLabOf } from "../supervisor/teardown.ts";
+import { labName, wholeNumber } from "./arguments.ts";
 import { check } from "./check.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
@@ -36,10 +37,13 @@ export function program(): Command {
     )
     .enablePositionalOptions();
   const command = (spec: string, description: string, isDefault = false) =>
-    lab.command(spec, { isDefault }).description(description).option("--name <name>", "which lab", defaultName);
+    lab
+      .command(spec, { isDefault })
+      .description(description)
+      .option("--name <name>", "which lab", labName, defaultName);
 
   command("up", "build the lab, or bring a running one back to what it should be (the default command)", true)
-    .option("--nodes <n>", "number of nodes", (text) => Number.parseInt(text, 10), 3)
+    .option("--nodes <n>", "number of nodes", wholeNumber(1, 50), 3)
     .option("--kubeconfig <file>", "use this cluster's API instead of the embedded one")
     .addOption(new Option("--ipv4-only", "IPv4 alone").conflicts(["ipv6Only", "dual"]))
     .addOption(new Option("--ipv6-only", "IPv6 alone").conflicts(["ipv4Only", "dual"]))
@@ -82,12 +86,16 @@ export function program(): Command {
     );
 
   command("probe", "send probes between pods, nodes, services and the world outside")
-    .option("--file <file>", "a JSON array of probes; - for standard input")
+    .addOption(
+      new Option("--file <file>", "a JSON array of probes; - for standard input").conflicts([
+        ...["from", "to", "port", "protocol", "expect"],
+      ]),
+    )
     .option("--from <from>", "namespace/pod, node:NAME or outside")
     .option("--to <to>", "namespace/pod, service:namespace/name, node:NAME, outside or an address")
-    .option("--port <port>", "port", (text) => Number.parseInt(text, 10))
-    .option("--protocol <protocol>", "tcp, udp, sctp or icmp", "tcp")
-    .option("--expect <verdict>", "connected, refused, dropped or error")
+    .option("--port <port>", "port", wholeNumber(1, 65_535))
+    .addOption(new Option("--protocol <protocol>").choices(["tcp", "udp", "sctp", "icmp"]).default("tcp"))
+    .addOption(new Option("--expect <verdict>").choices(["connected", "refused", "dropped", "error"]))
     .option("--json", "print the outcomes as a JSON array")
     .action(guarded(probe));
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isAsExpected, probeSpec } from "./probe-spec.ts";
+import { isAsExpected, probeSpec, readProbes } from "./probe-spec.ts";
 
 describe("a probe", () => {
   it("is TCP unless it says otherwise", () => {
@@ -14,8 +14,20 @@ describe("a probe", () => {
     expect(probeSpec.safeParse({ from: "a", to: "b", protocol: "arp" }).success).toBe(false);
   });
 
-  it("without an expectation is satisfied by any outcome", () => {
-    expect(isAsExpected({}, { verdict: "dropped" })).toBe(true);
+  it("without an expectation is satisfied by any answer and by silence, not by a failure to ask", () => {
+    for (const verdict of ["connected", "refused", "dropped"] as const)
+      expect(isAsExpected({}, { verdict })).toBe(true);
+    expect(isAsExpected({}, { verdict: "error" })).toBe(false);
+    expect(isAsExpected({ expect: "error" }, { verdict: "error" })).toBe(true);
+  });
+
+  it("that is written wrongly is named by its place, with the field", () => {
+    const good = { from: "outside", to: "outside" };
+    expect(readProbes([good])).toHaveLength(1);
+    expect(() => readProbes([good, { ...good, prot: "udp" }])).toThrow("probe 1: unknown key prot");
+    expect(() => readProbes([{ ...good, port: 70_000 }])).toThrow(/^probe 0, port: /);
+    expect(() => readProbes([{ ...good, expect: { verdcit: "dropped" } }])).toThrow("probe 0, expect: unknown key verdcit");
+    expect(() => readProbes({ from: "outside" })).toThrow("must be an array of probes");
   });
 
   it("may expect a verdict, or single fields", () => {

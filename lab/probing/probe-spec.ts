@@ -3,7 +3,7 @@ import { z } from "zod";
 const verdict = z.enum(["connected", "refused", "dropped", "error"]);
 
 /** One probe as `lab probe --file` takes it. */
-export const probeSpec = z.object({
+export const probeSpec = z.strictObject({
   /** `namespace/pod`, `node:NAME` or `outside`. */
   from: z.string().min(1),
   /** `namespace/pod`, `service:namespace/name`, `node:NAME`, `outside` or an address. */
@@ -16,10 +16,13 @@ export const probeSpec = z.object({
   timeoutMs: z.int().min(1).max(60_000).default(1300),
   /** The verdict wanted, or any fields of the result that have to be so. */
   expect: z
-    .union([
-      verdict,
-      z.object({ verdict: verdict.optional(), peer: z.string().optional(), sourceSeen: z.string().optional() }),
-    ])
+    .union(
+      [
+        verdict,
+        z.strictObject({ verdict: verdict.optional(), peer: z.string().optional(), sourceSeen: z.string().optional() }),
+      ],
+      { error: "must be connected, refused, dropped or error, or an object of verdict, peer and sourceSeen" },
+    )
     .optional(),
 });
 /** As a caller writes it: what has a default may be left out. */
@@ -37,12 +40,31 @@ export interface ProbeOutcome {
   readonly error?: string;
 }
 
-/** Whether an outcome is what the probe expected; a probe that expects nothing is always satisfied. */
+/**
+ * Reads probes that a person wrote.
+ * @throws Error with a line for each mistake, which says in which probe (the first is 0) and field it is
+ */
+export function readProbes(raw: unknown): Probe[] {
+  const read = z.array(probeSpec, { error: "must be an array of probes" }).safeParse(raw);
+  if (read.success) return read.data;
+  const lines = read.error.issues.map((issue) => {
+    const [index, ...field] = issue.path;
+    if (index === undefined) return issue.message;
+    const what = issue.code === "unrecognized_keys" ? `unknown key ${issue.keys.join(", ")}` : issue.message;
+    return `probe ${String(index)}${field.length === 0 ? "" : `, ${field.join(".")}`}: ${what}`;
+  });
+  throw new Error(lines.join("\n"));
+}
+
+/**
+ * Whether an outcome is what the probe expected. A probe that names no verdict is satisfied by any answer and by silence,
+ * but not by having been unable to ask.
+ */
 export function isAsExpected({ expect }: Pick<Probe, "expect">, outcome: ProbeOutcome): boolean {
-  if (expect === undefined) return true;
-  const wanted = typeof expect === "string" ? { verdict: expect } : expect;
+  const wanted: Exclude<typeof expect, string | undefined> =
+    typeof expect === "string" ? { verdict: expect } : (expect ?? {});
   return (
-    (wanted.verdict === undefined || wanted.verdict === outcome.verdict) &&
+    (wanted.verdict === undefined ? outcome.verdict !== "error" : wanted.verdict === outcome.verdict) &&
     (wanted.peer === undefined || wanted.peer === outcome.peer) &&
     (wanted.sourceSeen === undefined || wanted.sourceSeen === outcome.sourceSeen)
   );

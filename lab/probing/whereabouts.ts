@@ -53,6 +53,10 @@ export function createWhereabouts(layout: Layout): Whereabouts {
   async function pod(key: string): Promise<PodPlace> {
     const known = sandboxed.get(key);
     if (known !== undefined) return known;
+    if (key.startsWith("node:"))
+      throw new Error(
+        `there is no node ${key.slice("node:".length)}: there are ${layout.nodes.map(({ name }) => name).join(", ")}`,
+      );
     const { spec, status } = podShape.parse(await fetch("pods", key));
     const host = layout.nodes.find(({ name }) => name === spec.nodeName);
     if (host === undefined || !spec.hostNetwork) throw new Error(`pod ${key} does not run here yet`);
