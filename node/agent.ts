@@ -1,6 +1,7 @@
 import type { KubeClient } from "@ovenbird/kube";
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { RowChange } from "ovsdb-client-ts";
+import { createAlarm } from "./alarm.ts";
 import { createPortBinding, removeLeftovers } from "./binding/index.ts";
 import { chassisChange } from "./chassis.ts";
 import { type CniMetrics, type CniServer, createCniServer } from "./cni-server/index.ts";
@@ -16,8 +17,11 @@ import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./n
 import { reflectPodsOfNode } from "./pods/index.ts";
 import { type AgentConditions, readinessOf } from "./readiness.ts";
 import { createReconciler } from "./reconciler.ts";
+import { tunnelProblem } from "./tunnels.ts";
 import {
+  bridgeProblem,
   configureOpenVswitch,
+  convertCommand,
   findBridge,
   type OpenVswitchState,
   openVswitchdSession,
@@ -26,6 +30,8 @@ import {
   watchBridgeSocket,
 } from "./vswitchd/index.ts";
 
+/** How long a bridge may take to be opened, or the tunnels' address to arrive on one, before it is worth a warning, in ms. */
+const problemPatienceMs = 5_000;
 /** How long the first chassis annotation waits for the gateway bridge, in ms. */
 const gatewayPatienceMs = 5_000;
 
@@ -100,6 +106,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (node.isSynced) logger.warn({}, "no address for tunnels: give --encap-ip, or the Node an InternalIP");
         if (openVswitch === undefined) return;
       }
+      const before = openVswitch;
       openVswitch = await configureOpenVswitch(
         session,
         {
@@ -114,6 +121,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         },
         logger,
       );
+      if (before?.datapath !== openVswitch.datapath) tellDatapath(openVswitch);
+      alarms.look();
       gateway ??= createGateway({
         session,
         socket,
@@ -121,7 +130,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         bridgeName: config.gatewayBridge,
         uplink: config.uplink,
         physicalNetwork: config.physicalNetwork,
-        datapath: openVswitch.datapath,
+        get datapath() {
+          return openVswitch?.datapath ?? config.datapath ?? "system";
+        },
         rundir: config.ovsRundir,
         logger,
       });
@@ -141,6 +152,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     logger,
     async task() {
       await gateway?.reconcile();
+      alarms.look();
       chassisTask.trigger();
     },
   });
@@ -196,6 +208,45 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     },
   });
 
+  const tunnels = () => (openVswitch ? tunnelProblem(session, socket, openVswitch.integrationBridge) : undefined);
+  const bridgeAlarm = createAlarm({
+    afterMs: problemPatienceMs,
+    problem: () =>
+      openVswitch &&
+      (bridgeProblem(replica, socket, openVswitch.integrationBridge) ??
+        bridgeProblem(replica, socket, config.gatewayBridge)),
+    warn: (reason) => logger.warn({ reason }, "a bridge does not work"),
+  });
+  const tunnelAlarm = createAlarm({
+    afterMs: problemPatienceMs,
+    problem: tunnels,
+    warn: (reason) => logger.warn({ reason }, "pods can't reach pods of other nodes"),
+  });
+  const alarms = {
+    look() {
+      bridgeAlarm.look();
+      tunnelAlarm.look();
+      readyTask.trigger();
+    },
+    stop() {
+      bridgeAlarm.stop();
+      tunnelAlarm.stop();
+    },
+  };
+
+  function tellDatapath({ datapath, datapathReason, integrationBridge }: OpenVswitchState): void {
+    logger.info({ datapath, reason: datapathReason }, "chose the datapath of bridges");
+    if (config.datapath === undefined || config.datapath === datapath) return;
+    logger.warn(
+      {
+        datapath,
+        asked: config.datapath,
+        command: convertCommand(config.datapath, integrationBridge, [integrationBridge]),
+      },
+      "the integration bridge keeps its datapath, for converting it cuts off the pods of this node; drain the node and run the command to convert it",
+    );
+  }
+
   const node = followNode(kube, config.node, logger, () => {
     openVswitchTask.trigger();
     managementTask.trigger();
@@ -213,7 +264,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   conditions.follow("ovsdb", () =>
     replica.synced ? undefined : `no connection to ${config.ovsDb}: ${databaseProblem ?? "it is being made"}`,
   );
-  conditions.follow("open-vswitch", () => (openVswitch ? undefined : "Open vSwitch is not configured yet"));
+  conditions.follow("open-vswitch", () => {
+    if (!openVswitch) return "Open vSwitch is not configured yet";
+    return bridgeProblem(replica, socket, openVswitch.integrationBridge);
+  });
   conditions.follow("kubernetes", () =>
     pods.isSynced && node.isSynced ? undefined : (node.problem ?? "the Kubernetes API has not answered yet"),
   );
@@ -225,7 +279,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   conditions.follow("leftovers", () => (leftoversRemoved ? undefined : "ports of former pods are still being removed"));
   conditions.follow("cni-socket", () => (listening ? undefined : "the CNI socket is not open"));
-  conditions.follow("tunnels", () => undefined);
+  conditions.follow("tunnels", tunnels);
 
   const server: CniServer = createCniServer({
     socketPath: config.cniSocket,
@@ -306,6 +360,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ready: firstReady.promise,
     async stop() {
       clearTimeout(patience);
+      alarms.stop();
       stopping.abort(new Error("the agent is stopping"));
       for (const stopWatch of stopWatches) stopWatch();
       if (listening) await server.close();

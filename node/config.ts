@@ -67,7 +67,7 @@ export const agentConfig = z.strictObject({
     .enum(["system", "netdev"])
     .optional()
     .describe(
-      "datapath of bridges that have to be made; else that of br-int, else the kernel's where vswitchd offers it",
+      "datapath of bridges that have to be made; else that of br-int, else the kernel's where the kernel has it",
     ),
   gatewayBridge: interfaceName.default("br-ex").describe("bridge that leads out of the cluster"),
   uplink: interfaceName.optional().describe("interface to move onto the gateway bridge, with its addresses and routes"),

@@ -13,6 +13,8 @@ import {
 } from "../netlink/index.ts";
 import {
   type BridgeInterface,
+  bridgeProblem,
+  convertCommand,
   type Datapath,
   datapathOf,
   findBridge,
@@ -82,6 +84,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let settledAtMs = performance.now() + settlingMs;
   let looksWhileUnsettled = mostLooksWhileUnsettled;
   let lastMac: string | undefined;
+  let mismatch: Datapath | undefined;
   const services: readonly ServiceEntry[] = [];
 
   async function next(): Promise<GatewayState> {
@@ -93,7 +96,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
     if (!bridge) return { kind: "absent" };
     const device = getLink(socket, bridgeName);
-    if (!device) return { kind: "waiting", reason: `the device ${bridgeName} is not there` };
+    tellMismatch(bridge);
+    if (!device) {
+      const problem = bridgeProblem(session.replica, socket, bridgeName);
+      return { kind: "waiting", reason: problem ?? `the device ${bridgeName} is not there` };
+    }
     const uplinkInterface = findUplink(session, bridge, uplink);
     if (!uplinkInterface) return { kind: "waiting", reason: `${bridgeName} has no working uplink` };
     const userspace = datapathOf(bridge) === "netdev";
@@ -145,6 +152,19 @@ export function createGateway(options: GatewayOptions): Gateway {
         physicalNetwork: options.physicalNetwork,
       },
     };
+  }
+
+  /** Warns once of a bridge that can't be patched to the integration bridge, since their datapaths differ. */
+  function tellMismatch(bridge: OpenVswitchRows.Bridge): void {
+    const found = datapathOf(bridge);
+    const wanted = options.datapath;
+    if (found === wanted || found === mismatch) return;
+    mismatch = found;
+    const command = convertCommand(wanted, undefined, [bridgeName]);
+    logger.warn(
+      { bridge: bridgeName, datapath: found, integrationBridgeHas: wanted, command },
+      "the gateway bridge has another datapath than the integration bridge, so nothing passes between them; run the command to convert it",
+    );
   }
 
   async function install(flows: string): Promise<void> {

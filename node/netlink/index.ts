@@ -14,6 +14,7 @@ export { type Address, type AddressOptions, addAddress, deleteAddress, listAddre
 export { disableTxOffload } from "./checksum-offload.ts";
 export { guardDevice, listGuardedDevices, unguardDevice } from "./device-guard.ts";
 export { isGone, NetlinkError } from "./error.ts";
+export { hasGenericFamily } from "./generic.ts";
 export {
   createVeth,
   deleteLink,

@@ -16,6 +16,7 @@ const NETLINK_GET_STRICT_CHK = 12;
 
 const NETLINK_ROUTE = 0;
 const NETLINK_NETFILTER = 12;
+const NETLINK_GENERIC = 16;
 
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
@@ -70,6 +71,11 @@ export function openRouteSocket(namespace?: string): RouteSocket {
 /** Opens an nfnetlink socket in a namespace, as {@link openRouteSocket} does. */
 export function openNetfilterSocket(namespace?: string): NetfilterSocket {
   return { protocol: "netfilter", ...openSocket(NETLINK_NETFILTER, namespace) };
+}
+
+/** Opens a generic netlink socket in the own namespace. Close it (or hold it by `using`). */
+export function openGenericSocket(): NetlinkSocket {
+  return openSocket(NETLINK_GENERIC, undefined);
 }
 
 function openSocket(protocol: number, namespace: string | undefined): NetlinkSocket {

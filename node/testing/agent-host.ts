@@ -48,7 +48,9 @@ export interface AgentProcess {
 const run = (...command: readonly string[]): string =>
   execFileSync(command[0] ?? "", command.slice(1), { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
-export async function startAgentHost(): Promise<AgentHost> {
+/** @param options.vswitchdFlags further flags; by default vswitchd has no kernel datapath, whatever the kernel has */
+export async function startAgentHost(options: { readonly vswitchdFlags?: readonly string[] } = {}): Promise<AgentHost> {
+  const { vswitchdFlags = ["--disable-system"] } = options;
   const folder = mkdtempSync("/tmp/ovenbird-agent-");
   const tag = randomBytes(3).toString("hex");
   const namespace = `obt-agent-${tag}`;
@@ -88,7 +90,7 @@ export async function startAgentHost(): Promise<AgentHost> {
     vswitchd = start(
       "vswitchd",
       "ovs-vswitchd",
-      "--disable-system",
+      ...vswitchdFlags,
       `--unixctl=${join(folder, "vswitchd.ctl")}`,
       database,
     );

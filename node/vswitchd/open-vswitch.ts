@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
-import type { Replica } from "ovsdb-client-ts";
+import { OvsdbError } from "ovsdb-client-ts";
 import type { Logger } from "../logger.ts";
-import { type Datapath, datapathOf, findBridge, insertBridge, openVswitchRow } from "./bridge.ts";
+import { type Datapath, findBridge, insertBridge, openVswitchRow } from "./bridge.ts";
+import { chooseDatapath } from "./datapath.ts";
 import { externalIdChanges, type OvnSettings } from "./external-ids.ts";
 import type { VswitchdSession } from "./session.ts";
 
@@ -16,29 +16,19 @@ export type OpenVswitchSettings = Omit<OvnSettings, "systemId" | "datapath" | "i
 export interface OpenVswitchState {
   readonly systemId: string;
   readonly datapath: Datapath;
+  /** Why it is this datapath, for people. */
+  readonly datapathReason: string;
   readonly integrationBridge: string;
 }
 
-/**
- * The datapath of the integration bridge: what it has, else what was asked for, else the kernel's where vswitchd offers
- * it. A bridge that exists is never converted, since that would tear every port of it down.
- */
-export function chooseDatapath(
-  replica: Replica<OpenVswitch>,
-  integrationBridge: string,
-  asked: Datapath | undefined,
-): Datapath {
-  const bridge = findBridge(replica, integrationBridge);
-  if (bridge) return datapathOf(bridge);
-  if (asked) return asked;
-  const offered = openVswitchRow(replica)?.datapath_types;
-  return offered && offered.size > 0 && !offered.has("system") ? "netdev" : "system";
-}
+/** How long the bridge that ovn-controller has made may take to show, in ms: its update is on the way already. */
+const bridgeAppearsMs = 2_000;
 
 /**
  * Brings `Open_vSwitch.external_ids` and the integration bridge to what OVN needs, in one transaction that holds only
  * the keys that differ. Does nothing when all is right.
- * @throws OvsdbError, CONSTRAINT_VIOLATION among them when ovn-controller makes the bridge at the same moment: try again
+ * A bridge that ovn-controller makes at the same moment is adopted.
+ * @throws OvsdbError
  */
 export async function configureOpenVswitch(
   session: VswitchdSession,
@@ -49,13 +39,7 @@ export async function configureOpenVswitch(
   const row = openVswitchRow(replica);
   const current = row?.external_ids ?? new Map<string, string>();
   const integrationBridge = current.get("ovn-bridge") ?? "br-int";
-  const datapath = chooseDatapath(replica, integrationBridge, settings.datapath);
-  if (settings.datapath && datapath !== settings.datapath) {
-    logger.warn(
-      { bridge: integrationBridge, datapath, asked: settings.datapath },
-      "the integration bridge keeps its datapath; delete it to change it",
-    );
-  }
+  const { datapath, reason, convert } = chooseDatapath(replica, integrationBridge, settings.datapath);
   const systemId = current.get("system-id") ?? settings.systemId ?? randomUUID();
   const changes = externalIdChanges(current, { ...settings, systemId, datapath, integrationBridge });
 
@@ -78,6 +62,10 @@ export async function configureOpenVswitch(
     });
     changed = true;
   } else {
+    if (convert) {
+      transaction.update("Bridge", bridge._uuid, { datapath_type: datapath });
+      changed = true;
+    }
     if (bridge.fail_mode !== "secure") {
       transaction.update("Bridge", bridge._uuid, { fail_mode: "secure" });
       changed = true;
@@ -89,8 +77,31 @@ export async function configureOpenVswitch(
     }
   }
   if (changed) {
-    await transaction.commit();
+    try {
+      await transaction.commit();
+    } catch (error) {
+      const isTaken = error instanceof OvsdbError && error.code === "CONSTRAINT_VIOLATION";
+      if (bridge || !isTaken || !(await bridgeAppears(session, integrationBridge))) throw error;
+      logger.info({ bridge: integrationBridge }, "the integration bridge was made by somebody else meanwhile");
+      return configureOpenVswitch(session, settings, logger);
+    }
     logger.info({ externalIds: changes, bridge: integrationBridge, datapath }, "configured Open vSwitch");
   }
-  return { systemId, datapath, integrationBridge };
+  return { systemId, datapath, datapathReason: reason, integrationBridge };
+}
+
+/** Waits for a bridge to be in the replica. @returns false when it did not come in time */
+function bridgeAppears({ replica }: VswitchdSession, name: string): Promise<boolean> {
+  if (findBridge(replica, name)) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const settle = (found: boolean) => {
+      clearTimeout(timer);
+      unsubscribe();
+      resolve(found);
+    };
+    const timer = setTimeout(() => settle(false), bridgeAppearsMs);
+    const unsubscribe = replica.subscribe(() => {
+      if (findBridge(replica, name)) settle(true);
+    });
+  });
 }

@@ -21,7 +21,10 @@ export function watchBridgeSocket(rundir: string, bridge: string, listener: () =
 
   function followRundir(): void {
     const watched = identityOf(rundir);
-    if (watched === undefined) return awaitRundir();
+    if (watched === undefined) {
+      awaitRundir();
+      return;
+    }
     follow(rundir, (name) => {
       if (name === socket) listener();
       // A watch stays with the folder that it was made for, also when that is gone.

@@ -15,7 +15,7 @@ export interface VswitchdSession {
  */
 export const followedColumns = {
   Open_vSwitch: ["bridges", "external_ids", "datapath_types", "cur_cfg", "next_cfg", "ovs_version"],
-  Bridge: ["name", "ports", "datapath_type", "fail_mode", "protocols", "external_ids", "other_config"],
+  Bridge: ["name", "ports", "datapath_type", "datapath_id", "fail_mode", "protocols", "external_ids", "other_config"],
   Port: ["name", "interfaces", "external_ids"],
   Interface: [
     "name",
