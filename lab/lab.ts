@@ -78,14 +78,23 @@ export interface Lab {
 }
 
 /**
- * Builds a lab, or joins the one of that name that runs; resolves when all of it is ready.
+ * Builds a lab, or joins the one of that name that runs, which has to be as the options that are given say; resolves
+ * when all of it is ready.
  * A lab that this call has started lives no longer than this process, unless `detach` is called.
  * @throws Error in words when it does not come up; nothing is left of it then
  */
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const folder = folderOf(options.name);
   const running = await supervisorRuns(folder);
-  if (running) return connectLab(options).then((lab) => up(lab, options));
+  if (running) {
+    const lab = await connectLab(options);
+    const differences = differencesOf(lab.layout.config, options);
+    if (differences.length > 0)
+      throw new Error(
+        `the lab ${lab.name} runs with ${differences.join(" and ")}; take it down first ("npm run lab -- down${named(lab.name)}") to build it otherwise`,
+      );
+    return up(lab, options);
+  }
   const config = await configOf(options);
   const other = otherLabOf(config.name, folder);
   if (other !== undefined) throw new Error(nameTaken(config.name, other));
@@ -111,7 +120,7 @@ export async function connectLab(options: { readonly name?: string } = {}): Prom
   const folder = folderOf(options.name);
   if (!(await supervisorRuns(folder)))
     throw new Error(
-      `the lab ${options.name ?? defaultName} does not run: start it with "npm run lab${options.name === undefined || options.name === defaultName ? "" : ` -- up --name ${options.name}`}"`,
+      `the lab ${options.name ?? defaultName} does not run: start it with "npm run lab${named(options.name, " -- up")}"`,
     );
   return labOf(layoutOf(readConfig(folder), folder), undefined);
 }
@@ -124,6 +133,28 @@ export async function stopLab(name = defaultName): Promise<boolean> {
 }
 
 export const defaultName = "default";
+
+/** What a command line needs to mean the lab `name`: nothing for the default one. */
+function named(name = defaultName, before = ""): string {
+  return name === defaultName ? "" : `${before} --name ${name}`;
+}
+
+/** How a running lab is otherwise than what was asked for; what was not said differs from nothing. */
+export function differencesOf(
+  config: LabConfig,
+  { nodes, families, kubeconfig, demoPods }: Pick<LabOptions, "nodes" | "families" | "kubeconfig" | "demoPods">,
+): readonly string[] {
+  return [
+    nodes === undefined || nodes === config.nodes ? "" : `${config.nodes} node${config.nodes === 1 ? "" : "s"}`,
+    families === undefined || [...families].sort().join() === [...config.families].sort().join()
+      ? ""
+      : config.families.join(" and "),
+    kubeconfig === undefined || resolve(kubeconfig) === config.kubeconfig
+      ? ""
+      : `the API of ${config.kubeconfig ?? "its own"}`,
+    demoPods !== false || !config.demoPods ? "" : "demonstration pods",
+  ].filter((difference) => difference !== "");
+}
 
 export function folderOf(name = defaultName): string {
   return resolve(stateFolder(labConfig.shape.name.parse(name)));

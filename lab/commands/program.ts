@@ -43,7 +43,7 @@ export function program(): Command {
       .option("--name <name>", "which lab", labName, defaultName);
 
   command("up", "build the lab, or bring a running one back to what it should be (the default command)", true)
-    .option("--nodes <n>", "number of nodes", wholeNumber(1, 50), 3)
+    .option("--nodes <n>", "number of nodes (default: 3)", wholeNumber(1, 50))
     .option("--kubeconfig <file>", "use this cluster's API instead of the embedded one")
     .addOption(new Option("--ipv4-only", "IPv4 alone").conflicts(["ipv6Only", "dual"]))
     .addOption(new Option("--ipv6-only", "IPv6 alone").conflicts(["ipv4Only", "dual"]))

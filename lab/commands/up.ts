@@ -1,16 +1,19 @@
+import { resolve } from "node:path";
 import { styleText } from "node:util";
 import { Listr, type ListrTask } from "listr2";
 import { type Lab, startLab } from "../lab.ts";
 import type { Step, SupervisorEvent } from "../supervisor/protocol.ts";
 import type { Family } from "../topology/layout.ts";
+import { userFolder } from "./arguments.ts";
 import { matrixText } from "./check.ts";
 
 export interface UpFlags {
   readonly name: string;
-  readonly nodes: number;
+  readonly nodes?: number;
   readonly kubeconfig?: string;
   readonly ipv4Only?: boolean;
   readonly ipv6Only?: boolean;
+  readonly dual?: boolean;
   readonly demoPods: boolean;
   readonly check: boolean;
   readonly keep?: boolean;
@@ -21,17 +24,16 @@ export interface UpFlags {
 export async function up(flags: UpFlags): Promise<number> {
   const progress = createProgress(flags.json === true);
   const startedAt = performance.now();
-  const families: readonly Family[] =
-    flags.ipv4Only === true ? ["ipv4"] : flags.ipv6Only === true ? ["ipv6"] : ["ipv4", "ipv6"];
+  const families = familiesOf(flags);
   const interruption = interruptible();
   let lab: Lab;
   try {
     const { name, nodes, kubeconfig, demoPods } = flags;
     lab = await startLab({
-      ...(kubeconfig === undefined ? {} : { kubeconfig }),
+      ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(userFolder(), kubeconfig) }),
+      ...(nodes === undefined ? {} : { nodes }),
+      ...(families === undefined ? {} : { families }),
       name,
-      nodes,
-      families,
       demoPods,
       keepFailed: flags.keep === true,
       signal: interruption.signal,
@@ -49,11 +51,6 @@ export async function up(flags: UpFlags): Promise<number> {
     throw error;
   }
   await progress.end();
-  const { config } = lab.layout;
-  if (config.nodes !== flags.nodes || config.families.join() !== families.join())
-    process.stderr.write(
-      `lab: ${lab.name} goes on as it was built (${config.nodes} nodes, ${config.families.join(" and ")}); take it down first to change that\n`,
-    );
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const matrix = flags.check && flags.demoPods ? await lab.check() : undefined;
   interruption.end();
@@ -67,6 +64,13 @@ export async function up(flags: UpFlags): Promise<number> {
     process.stdout.write(nextSteps(lab, seconds));
   }
   return matrix === undefined || matrix.ok ? 0 : 1;
+}
+
+/** The families that were asked for; undefined when nothing was said of them. */
+function familiesOf({ ipv4Only, ipv6Only, dual }: UpFlags): readonly Family[] | undefined {
+  if (ipv4Only === true) return ["ipv4"];
+  if (ipv6Only === true) return ["ipv6"];
+  return dual === true ? ["ipv4", "ipv6"] : undefined;
 }
 
 /** Ctrl-C, a closed terminal, a plain kill and the end of our parent abort the way up, which takes everything back. */
