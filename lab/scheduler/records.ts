@@ -1,6 +1,8 @@
 import { z } from "zod";
 
 export interface SchedulableNode {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Ready and not cordoned. */
   readonly schedulable: boolean;
 }
 
@@ -8,6 +10,7 @@ export interface SchedulablePod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  readonly resourceVersion: string;
   /** Empty until it is bound. */
   readonly nodeName: string;
   readonly nodeSelector: Readonly<Record<string, string>>;
@@ -16,6 +19,7 @@ export interface SchedulablePod {
 }
 
 const node = z.object({
+  metadata: z.object({ labels: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({ unschedulable: z.boolean().default(false) }).default({ unschedulable: false }),
   status: z
     .object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) })
@@ -27,6 +31,7 @@ const pod = z.object({
     namespace: z.string(),
     name: z.string(),
     uid: z.string(),
+    resourceVersion: z.string(),
     deletionTimestamp: z.string().optional(),
   }),
   spec: z.object({
@@ -38,15 +43,16 @@ const pod = z.object({
 
 /** @throws ZodError when `raw` is no Node */
 export function readSchedulableNode(raw: unknown): SchedulableNode {
-  const { spec, status } = node.parse(raw);
+  const { metadata, spec, status } = node.parse(raw);
   const ready = status.conditions.some(({ type, status: holds }) => type === "Ready" && holds === "True");
-  return { schedulable: ready && !spec.unschedulable };
+  return { labels: metadata.labels, schedulable: ready && !spec.unschedulable };
 }
 
 /** @throws ZodError when `raw` is no Pod */
 export function readSchedulablePod(raw: unknown): SchedulablePod {
   const { metadata, spec, status } = pod.parse(raw);
-  const { namespace, name, uid, deletionTimestamp } = metadata;
+  const { namespace, name, uid, resourceVersion, deletionTimestamp } = metadata;
   const active = deletionTimestamp === undefined && status.phase !== "Succeeded" && status.phase !== "Failed";
-  return { namespace, name, uid, nodeName: spec.nodeName, nodeSelector: spec.nodeSelector, active };
+  const { nodeName, nodeSelector } = spec;
+  return { namespace, name, uid, resourceVersion, nodeName, nodeSelector, active };
 }

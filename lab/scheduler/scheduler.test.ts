@@ -3,9 +3,9 @@ import type { SchedulablePod } from "./records.ts";
 import { readSchedulableNode, readSchedulablePod } from "./records.ts";
 import { createScheduler } from "./scheduler.ts";
 
-const ready = { schedulable: true };
+const ready = { labels: {}, schedulable: true };
 const pod = (name: string, nodeName = ""): SchedulablePod => ({
-  ...{ namespace: "default", name, uid: `uid-${name}`, nodeName, nodeSelector: {}, active: true },
+  ...{ namespace: "default", name, uid: `uid-${name}`, resourceVersion: "1", nodeName, nodeSelector: {}, active: true },
 });
 
 function started(outcome: "bound" | "gone" | "retry" = "bound") {
@@ -14,8 +14,13 @@ function started(outcome: "bound" | "gone" | "retry" = "bound") {
     bindings.push(`${name} → ${node}`);
     return outcome;
   });
-  const scheduler = createScheduler({ bind, retryMs: 1 });
-  return { scheduler, bindings };
+  const complaints: string[] = [];
+  const unschedulable = async ({ name }: SchedulablePod, message: string) => {
+    complaints.push(`${name}: ${message}`);
+    return true;
+  };
+  const scheduler = createScheduler({ bind, unschedulable, retryMs: 1 });
+  return { scheduler, bindings, complaints };
 }
 
 describe("scheduler", () => {
@@ -45,11 +50,30 @@ describe("scheduler", () => {
     const { scheduler, bindings } = started();
     scheduler.synced("nodes");
     scheduler.synced("pods");
-    scheduler.node("node1", { schedulable: false });
+    scheduler.node("node1", { ...ready, schedulable: false });
     scheduler.pod("default/a", pod("a"));
     expect(bindings).toEqual([]);
     scheduler.node("node1", ready);
     expect(bindings).toEqual(["a → node1"]);
+  });
+
+  it("says once of each reason why a pod fits no node, and binds it when one fits", () => {
+    const { scheduler, bindings, complaints } = started();
+    scheduler.synced("nodes");
+    scheduler.synced("pods");
+    const picky = { ...pod("a"), nodeSelector: { disk: "ssd" } };
+    scheduler.pod("default/a", picky);
+    scheduler.pod("default/a", { ...picky, resourceVersion: "2" });
+    scheduler.node("node1", ready);
+    scheduler.node("node2", { ...ready, schedulable: false });
+    expect(complaints).toEqual([
+      "a: no nodes available to schedule pods",
+      "a: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+      "a: 0/2 nodes are available: 1 node(s) were not ready or unschedulable, 1 node(s) didn't match Pod's node affinity/selector.",
+    ]);
+    expect(bindings).toEqual([]);
+    scheduler.node("node2", { labels: { disk: "ssd" }, schedulable: true });
+    expect(bindings).toEqual(["a → node2"]);
   });
 
   it("tries a binding again when the API could not be asked", async () => {
@@ -64,11 +88,11 @@ describe("scheduler", () => {
 
   it("reads readiness, cordoning, selectors and completion", () => {
     const conditions = [{ type: "Ready", status: "True" }];
-    expect(readSchedulableNode({ status: { conditions } })).toEqual({ schedulable: true });
-    expect(readSchedulableNode({ spec: { unschedulable: true }, status: { conditions } })).toEqual({
-      schedulable: false,
-    });
-    const metadata = { namespace: "n", name: "p", uid: "u" };
+    const labels = { disk: "ssd" };
+    const node = { metadata: { labels }, status: { conditions } };
+    expect(readSchedulableNode(node)).toEqual({ labels, schedulable: true });
+    expect(readSchedulableNode({ ...node, spec: { unschedulable: true } })).toEqual({ labels, schedulable: false });
+    const metadata = { namespace: "n", name: "p", uid: "u", resourceVersion: "1" };
     expect(readSchedulablePod({ metadata, spec: {}, status: { phase: "Succeeded" } }).active).toBe(false);
     expect(readSchedulablePod({ metadata, spec: { nodeName: "node1" } })).toMatchObject({
       nodeName: "node1",

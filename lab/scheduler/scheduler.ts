@@ -3,6 +3,8 @@ import type { SchedulableNode, SchedulablePod } from "./records.ts";
 export interface SchedulerOptions {
   /** Binds a pod; `retry` when the API could not be asked, `gone` when there is nothing to bind any more. */
   readonly bind: (pod: SchedulablePod, node: string) => Promise<"bound" | "gone" | "retry">;
+  /** Told once of each reason why a pod fits no node; answers whether that could be written down. */
+  readonly unschedulable: (pod: SchedulablePod, message: string) => Promise<boolean>;
   /** How long a failed binding waits, in ms; default 500. */
   readonly retryMs?: number;
 }
@@ -16,15 +18,17 @@ export interface Scheduler {
 
 /**
  * Chooses for each unbound pod the schedulable node with the fewest active pods (the first by name among equals).
- * The only selector it knows is `nodeSelector` by `kubernetes.io/hostname`.
+ * Of what a pod may ask of a node it knows `nodeSelector`.
  */
-export function createScheduler({ bind, retryMs = 500 }: SchedulerOptions): Scheduler {
+export function createScheduler({ bind, unschedulable, retryMs = 500 }: SchedulerOptions): Scheduler {
   const nodes = new Map<string, SchedulableNode>();
   const pods = new Map<string, SchedulablePod>();
   const unbound = new Set<string>();
   /** Bindings under way: the watch has not told of them yet. */
   const assumed = new Map<string, string>();
   const loads = new Map<string, number>();
+  /** What was last said of a pod that fits nowhere. */
+  const told = new Map<string, string>();
   const missing = new Set(["nodes", "pods"]);
 
   function count(pod: SchedulablePod | undefined, by: 1 | -1): void {
@@ -32,13 +36,25 @@ export function createScheduler({ bind, retryMs = 500 }: SchedulerOptions): Sche
   }
 
   function choose(pod: SchedulablePod): string | undefined {
-    const wanted = pod.nodeSelector["kubernetes.io/hostname"];
     const assumedLoads = Map.groupBy(assumed.values(), (node) => node);
     const load = (node: string) => (loads.get(node) ?? 0) + (assumedLoads.get(node)?.length ?? 0);
     return [...nodes]
-      .filter(([name, node]) => node.schedulable && (wanted === undefined || wanted === name))
+      .filter(([, node]) => node.schedulable && fits(pod, node))
       .map(([name]) => name)
       .sort((a, b) => load(a) - load(b) || a.localeCompare(b, "en", { numeric: true }))[0];
+  }
+
+  function complain(key: string, pod: SchedulablePod): void {
+    const message = whyNowhere(pod, [...nodes.values()]);
+    if (told.get(key) === message) return;
+    told.set(key, message);
+    void unschedulable(pod, message).then((written) => {
+      if (written || told.get(key) !== message) return;
+      setTimeout(() => {
+        if (told.get(key) === message) told.delete(key);
+        schedule();
+      }, retryMs);
+    });
   }
 
   function schedule(): void {
@@ -47,7 +63,10 @@ export function createScheduler({ bind, retryMs = 500 }: SchedulerOptions): Sche
       const pod = pods.get(key);
       if (pod === undefined || assumed.has(key)) continue;
       const node = choose(pod);
-      if (node === undefined) continue;
+      if (node === undefined) {
+        complain(key, pod);
+        continue;
+      }
       assumed.set(key, node);
       void bind(pod, node).then((outcome) => {
         if (outcome === "bound") return;
@@ -73,6 +92,7 @@ export function createScheduler({ bind, retryMs = 500 }: SchedulerOptions): Sche
       if (pod === undefined) pods.delete(key);
       else pods.set(key, pod);
       if (pod?.uid !== old?.uid || (pod?.nodeName ?? "") !== "") assumed.delete(key);
+      if (pod?.uid !== old?.uid || (pod?.nodeName ?? "") !== "") told.delete(key);
       if (pod?.active && pod.nodeName === "") {
         unbound.add(key);
         schedule();
@@ -83,4 +103,20 @@ export function createScheduler({ bind, retryMs = 500 }: SchedulerOptions): Sche
       schedule();
     },
   };
+}
+
+function fits({ nodeSelector }: SchedulablePod, { labels }: SchedulableNode): boolean {
+  return Object.entries(nodeSelector).every(([key, value]) => labels[key] === value);
+}
+
+/** Why no node takes a pod, in kube-scheduler's manner. */
+function whyNowhere(pod: SchedulablePod, nodes: readonly SchedulableNode[]): string {
+  if (nodes.length === 0) return "no nodes available to schedule pods";
+  const unready = nodes.filter(({ schedulable }) => !schedulable).length;
+  const unfit = nodes.filter((node) => node.schedulable && !fits(pod, node)).length;
+  const reasons = [
+    unready === 0 ? "" : `${unready} node(s) were not ready or unschedulable`,
+    unfit === 0 ? "" : `${unfit} node(s) didn't match Pod's node affinity/selector`,
+  ].filter((reason) => reason !== "");
+  return `0/${nodes.length} nodes are available: ${reasons.join(", ")}.`;
 }
