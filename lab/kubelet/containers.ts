@@ -5,16 +5,25 @@ import type { Prober, ServedPort } from "../probe/index.ts";
 import { systemPath } from "../topology/run.ts";
 import { type ContainerRecord, isCommand, type PodRecord } from "./pod.ts";
 
+export interface ContainerEnd {
+  readonly kind: "terminated";
+  readonly exitCode: number;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+}
+
 export type ContainerState =
   | { readonly kind: "running"; readonly startedAt: string }
   | { readonly kind: "waiting"; readonly reason: string; readonly message: string }
-  | { readonly kind: "terminated"; readonly exitCode: number; readonly startedAt: string; readonly finishedAt: string };
+  | ContainerEnd;
 
 export interface ContainerStatus {
   readonly name: string;
   readonly image: string;
   readonly state: ContainerState;
   readonly restarts: number;
+  /** How it ended before it was started anew. */
+  readonly last?: ContainerEnd;
 }
 
 /** What runs in a pod's namespace. */
@@ -84,6 +93,7 @@ function startServers(record: ContainerRecord, { pod, netns, prober }: StartOpti
 function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed }: StartOptions): RunningContainer {
   let state: ContainerState = { kind: "waiting", reason: "ContainerCreating", message: "" };
   let restarts = 0;
+  let last: ContainerEnd | undefined;
   let child: ChildProcess | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -109,11 +119,16 @@ function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed 
       if (settled) return;
       settled = true;
       child = undefined;
-      state = { kind: "terminated", exitCode, startedAt, finishedAt: new Date().toISOString() };
+      const end: ContainerEnd = { kind: "terminated", exitCode, startedAt, finishedAt: new Date().toISOString() };
+      state = end;
       if (stopped) return;
       if (pod.restartPolicy === "Always" || (pod.restartPolicy === "OnFailure" && exitCode !== 0)) {
-        timer = setTimeout(start, Math.min(longestRestartMs, 500 * 2 ** restarts));
+        const waitMs = Math.min(longestRestartMs, 500 * 2 ** restarts);
+        timer = setTimeout(start, waitMs);
         restarts += 1;
+        last = end;
+        const message = `back-off ${waitMs / 1000} s, restarting container ${record.name} that ended with status ${exitCode}`;
+        state = { kind: "waiting", reason: "CrashLoopBackOff", message };
       }
       changed();
     };
@@ -123,7 +138,10 @@ function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed 
   }
   start();
   return {
-    status: () => ({ name: record.name, image: record.image, state, restarts }),
+    status: () => ({
+      ...{ name: record.name, image: record.image, state, restarts },
+      ...(last === undefined ? {} : { last }),
+    }),
     stop: () => {
       stopped = true;
       clearTimeout(timer);

@@ -6,6 +6,7 @@ import type { Prober } from "../probe/index.ts";
 import { delay } from "../supervisor/daemon.ts";
 import type { CniHost } from "./cni-runtime.ts";
 import { status as cniStatus, collectGarbage, loadNetworkList } from "./cni-runtime.ts";
+import type { ContainerStatus } from "./containers.ts";
 import {
   heartbeatMs,
   type NodeIdentity,
@@ -14,7 +15,7 @@ import {
   reportNode,
   unreadyHeartbeatMs,
 } from "./node-object.ts";
-import { type PodRecord, readPod } from "./pod.ts";
+import { type ContainerRecord, type PodRecord, readPod } from "./pod.ts";
 import { podStatus } from "./pod-status.ts";
 import { type PodReport, type PodWorker, type PodWorkerContext, startPodWorker } from "./pod-worker.ts";
 import { removeSandbox } from "./sandbox.ts";
@@ -101,12 +102,12 @@ export function startKubelet(options: KubeletOptions): Kubelet {
     reporting.add(uid);
     for (let report = reports.get(uid); report !== undefined; report = reports.get(uid)) {
       reports.delete(uid);
-      const { pod, addresses, sandboxReady, processes } = report;
+      const { pod, addresses, sandboxReady, processes, problem = "" } = report;
       const status = podStatus({
         pod,
         hostAddresses: node.addresses,
         podAddresses: addresses,
-        containers: processes?.statuses() ?? [],
+        containers: processes?.statuses() ?? pod.containers.map((container) => notCreated(container, problem)),
         sandboxReady,
         now: new Date().toISOString(),
       });
@@ -229,6 +230,11 @@ async function cniProblem(cni: CniHost): Promise<string | undefined> {
   } catch (error) {
     return `container runtime network not ready: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+/** A container whose sandbox is not there yet. */
+function notCreated({ name, image }: ContainerRecord, message: string): ContainerStatus {
+  return { name, image, state: { kind: "waiting", reason: "ContainerCreating", message }, restarts: 0 };
 }
 
 /** At most `size` at once, the others in the order of their coming. */

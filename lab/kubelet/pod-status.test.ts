@@ -32,6 +32,25 @@ describe("a pod's status", () => {
     expect(conditionOf(status, "Ready")).toBe("True");
   });
 
+  it("shows a container that is about to be restarted as waiting, with how it ended", () => {
+    const waiting: ContainerState = { kind: "waiting", reason: "CrashLoopBackOff", message: "back-off 1 s" };
+    const pod = readPod({
+      metadata: { name: "p", namespace: "n", uid: "u" },
+      spec: { nodeName: "node1", containers: [{ name: "c" }] },
+    });
+    const last = { kind: "terminated", exitCode: 3, startedAt: now, finishedAt: now } as const;
+    const containers = [{ name: "c", image: "exec", state: waiting, restarts: 1, last }];
+    const status = podStatus({ pod, hostAddresses: [], podAddresses: [], containers, sandboxReady: true, now });
+    expect(conditionOf(status, "Ready")).toBe("False");
+    expect(status.containerStatuses).toMatchObject([
+      {
+        ready: false,
+        state: { waiting: { reason: "CrashLoopBackOff" } },
+        lastState: { terminated: { exitCode: 3, reason: "Error" } },
+      },
+    ]);
+  });
+
   it("is Pending without a sandbox", () => {
     const status = statusOf("Always", [], false);
     expect(status.phase).toBe("Pending");

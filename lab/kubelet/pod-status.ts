@@ -1,4 +1,4 @@
-import type { ContainerStatus } from "./containers.ts";
+import type { ContainerState, ContainerStatus } from "./containers.ts";
 import type { PodRecord } from "./pod.ts";
 
 export interface PodStatusInput {
@@ -62,11 +62,12 @@ function containerStatus(container: ContainerStatus, pod: PodRecord, sandboxRead
     restartCount: restarts,
     ready: sandboxReady && state.kind === "running",
     started: state.kind === "running",
-    state: stateOf(container),
+    state: stateOf(container.state),
+    lastState: container.last === undefined ? {} : stateOf(container.last),
   };
 }
 
-function stateOf({ state }: ContainerStatus): Record<string, unknown> {
+function stateOf(state: ContainerState): Record<string, unknown> {
   switch (state.kind) {
     case "running":
       return { running: { startedAt: state.startedAt } };

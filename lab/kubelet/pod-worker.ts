@@ -11,6 +11,8 @@ export interface PodReport {
   readonly addresses: readonly string[];
   readonly sandboxReady: boolean;
   readonly processes: PodProcesses | undefined;
+  /** Why there are no processes yet. */
+  readonly problem?: string;
 }
 
 export interface PodWorkerContext {
@@ -84,11 +86,14 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
     await news(wait);
   }
 
-  function report(): void {
+  function report(problem?: string): void {
     const ready = pod.hostNetwork || sandbox?.state === "ready";
     const own = sandbox === undefined ? [] : addressesOf(sandbox);
     const addresses = pod.hostNetwork ? context.host.addresses : own;
-    context.report({ pod, addresses, sandboxReady: ready, processes });
+    context.report({
+      ...{ pod, addresses, sandboxReady: ready, processes },
+      ...(problem === undefined ? {} : { problem }),
+    });
   }
 
   async function bringUp(): Promise<void> {
@@ -106,7 +111,13 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
       backoffMs = retryMs.first;
     }
     const netns = pod.hostNetwork ? context.host.namespace : namespacePath(sandbox?.namespace ?? "");
-    processes = startContainers({ pod, netns, prober: context.prober, logFolder: context.logFolder, changed: report });
+    processes = startContainers({
+      pod,
+      netns,
+      prober: context.prober,
+      logFolder: context.logFolder,
+      changed: () => report(),
+    });
     report();
   }
 
@@ -123,7 +134,7 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
         try {
           await bringUp();
         } catch (error) {
-          report();
+          report(error instanceof Error ? error.message : String(error));
           await failed("FailedCreatePodSandBox", error);
         }
       } else {
