@@ -97,13 +97,31 @@ function interruptible(): { readonly signal: AbortSignal; look(): void; end(): v
 interface Settled {
   readonly promise: Promise<string | undefined>;
   settle(outcome: { readonly detail: string | undefined } | { readonly error: Error }): void;
+  /** What the step waits for now. */
+  waiting(problem: string): void;
+  /** Has that shown, from now on. */
+  onWaiting(listener: (problem: string) => void): void;
 }
 
 function settled(): Settled {
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   // Steps behind a failed one are never waited for.
   promise.catch(() => undefined);
-  return { promise, settle: (outcome) => ("error" in outcome ? reject(outcome.error) : resolve(outcome.detail)) };
+  let last: string | undefined;
+  let tell: (problem: string) => void = () => undefined;
+  return {
+    promise,
+    settle: (outcome) => ("error" in outcome ? reject(outcome.error) : resolve(outcome.detail)),
+    waiting(problem) {
+      if (problem === last) return;
+      last = problem;
+      tell(problem);
+    },
+    onWaiting(listener) {
+      tell = listener;
+      if (last !== undefined) listener(last);
+    },
+  };
 }
 
 /** Shows the supervisor's steps as they go, in order. */
@@ -116,7 +134,11 @@ function createProgress(silent: boolean): { event(event: SupervisorEvent): void;
     const tasks: ListrTask[] = list.map(({ key, title }) => ({
       title,
       task: async (_context, task) => {
-        const detail = await steps.get(key)?.promise;
+        const step = steps.get(key);
+        step?.onWaiting((problem) => {
+          task.output = `waiting: ${problem}`;
+        });
+        const detail = await step?.promise;
         if (detail !== undefined) task.title = `${title} ${styleText("dim", `(${detail})`)}`;
       },
     }));
@@ -135,6 +157,8 @@ function createProgress(silent: boolean): { event(event: SupervisorEvent): void;
     event(event) {
       if (event.kind === "steps") show(event.steps);
       else if (event.kind === "step" && event.state === "done") steps.get(event.key)?.settle({ detail: event.detail });
+      else if (event.kind === "step" && event.state === "running" && event.detail !== undefined)
+        steps.get(event.key)?.waiting(event.detail);
       else if (event.kind === "step" && event.state === "failed")
         steps.get(event.key)?.settle({ error: new Error(event.detail) });
     },

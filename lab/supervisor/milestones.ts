@@ -12,6 +12,7 @@ import {
 import { z } from "zod";
 import { type Layout, paths } from "../topology/layout.ts";
 import { demoNamespace, demoPod, demoPodNames, demoSelector } from "./demo-pods.ts";
+import { podHealth } from "./pod-health.ts";
 import type { Milestones } from "./supervisor.ts";
 
 const timeoutMs = 90_000;
@@ -42,7 +43,7 @@ export function createMilestones(layout: Layout): Milestones {
           { apiVersion: "v1", kind: "Namespace", metadata: { name } },
         );
     },
-    async nodeReady(name, signal) {
+    async nodeReady(name, signal, waiting) {
       const problems = new Map<string, string | undefined>([[name, "it is not registered"]]);
       await watchUntil(
         connected(),
@@ -50,25 +51,32 @@ export function createMilestones(layout: Layout): Milestones {
         { fieldSelector: `metadata.name=${name}` },
         (key, raw) => {
           problems.set(key, nodeProblem(raw));
-          return problems.get(name);
+          const problem = problems.get(name);
+          if (problem !== undefined) waiting(problem);
+          return problem;
         },
         signal,
         (problem) => `${name} is not ready: ${problem ?? "it is not registered"}`,
         "it is not registered",
       );
     },
-    async demoPods(signal) {
+    async demoPods(signal, tell) {
       const names = demoPodNames(layout);
       for (const name of names) await createUnlessThere(connected(), pods, { namespace: demoNamespace }, demoPod(name));
-      const waiting = new Set(names.map((name) => `${demoNamespace}/${name}`));
-      const waitingText = () => (waiting.size === 0 ? undefined : [...waiting].join(", "));
+      const waiting = new Map(names.map((name) => [`${demoNamespace}/${name}`, "not there yet"]));
+      const waitingText = () =>
+        waiting.size === 0 ? undefined : [...waiting].map(([key, why]) => `${key}: ${why}`).join("; ");
       await watchUntil(
         connected(),
         pods,
         { namespace: demoNamespace, labelSelector: demoSelector },
         (key, raw) => {
-          if (isRunning(raw)) waiting.delete(key);
-          return waitingText();
+          const { state, problem } = podHealth(raw, Date.now());
+          if (state === "ready") waiting.delete(key);
+          else if (waiting.has(key)) waiting.set(key, problem ?? state);
+          const text = waitingText();
+          if (text !== undefined) tell(text);
+          return text;
         },
         signal,
         (problem) => `not running after ${timeoutMs / 1000} s: ${problem ?? ""}`,
@@ -145,9 +153,4 @@ function nodeProblem(raw: unknown): string | undefined {
   const ready = read.success ? read.data.status.conditions.find(({ type }) => type === "Ready") : undefined;
   if (ready === undefined) return "its kubelet has not reported yet";
   return ready.status === "True" ? undefined : (ready.message ?? "Ready is not True");
-}
-
-function isRunning(raw: unknown): boolean {
-  const read = conditions.safeParse(raw);
-  return read.success && read.data.status.conditions.some(({ type, status }) => type === "Ready" && status === "True");
 }

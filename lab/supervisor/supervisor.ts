@@ -23,10 +23,13 @@ const tailColumns = 400;
 export interface Milestones {
   /** Resolves when the API answers and the namespaces that every cluster has are there. */
   apiReady(signal: AbortSignal): Promise<void>;
-  /** Resolves when the Node object says Ready. */
-  nodeReady(name: string, signal: AbortSignal): Promise<void>;
-  /** Creates the demonstration pods where they are missing and resolves when all run, with a few words about them. */
-  demoPods(signal: AbortSignal): Promise<string>;
+  /** Resolves when the Node object says Ready; `waiting` is told what is still amiss. */
+  nodeReady(name: string, signal: AbortSignal, waiting: (problem: string) => void): Promise<void>;
+  /**
+   * Creates the demonstration pods where they are missing and resolves when all run, with a few words about them;
+   * `waiting` is told of those that do not yet, and why.
+   */
+  demoPods(signal: AbortSignal, waiting: (problem: string) => void): Promise<string>;
 }
 
 export interface Supervisor {
@@ -122,7 +125,9 @@ ${logTail(name)}`);
   const named = (...names: string[]) => names.filter((name) => daemons.has(name));
   const nodeDaemons = (node: string) => [...daemons.keys()].filter((name) => name.startsWith(`${node}.`));
 
-  const steps: readonly (Step & { readonly work: () => Promise<string | undefined> })[] = [
+  /** A step's work tells what it waits for while it does. */
+  type Work = (waiting: (problem: string) => void) => Promise<string | undefined>;
+  const steps: readonly (Step & { readonly work: Work })[] = [
     { key: "network", title: "Network namespaces, links and certificates", work: () => foundations(layout) },
     {
       key: "central",
@@ -152,14 +157,20 @@ ${logTail(name)}`);
     ...layout.nodes.map((node) => ({
       key: node.name,
       title: `${node.name}: Open vSwitch, ovn-controller, agent, kubelet`,
-      work: async () => {
+      work: async (waiting: (problem: string) => void) => {
         await allReady(nodeDaemons(node.name));
-        await milestones.nodeReady(node.name, stopping.signal);
+        await milestones.nodeReady(node.name, stopping.signal, waiting);
         return node.addresses.join(", ");
       },
     })),
     ...(layout.config.demoPods
-      ? [{ key: "pods", title: "Pods", work: () => milestones.demoPods(stopping.signal) }]
+      ? [
+          {
+            key: "pods",
+            title: "Pods",
+            work: (waiting: (problem: string) => void) => milestones.demoPods(stopping.signal, waiting),
+          },
+        ]
       : []),
   ];
 
@@ -169,7 +180,7 @@ ${logTail(name)}`);
       const perform = async ({ key, work }: (typeof steps)[number]) => {
         report({ kind: "step", key, state: "running" });
         try {
-          const detail = await work();
+          const detail = await work((problem) => report({ kind: "step", key, state: "running", detail: problem }));
           report({ kind: "step", key, state: "done", ...(detail === undefined ? {} : { detail }) });
         } catch (error) {
           const detail = `${error instanceof Error ? error.message : String(error)}${troubles()}`;
