@@ -26,7 +26,9 @@ describe("a probe", () => {
     expect(readProbes([good])).toHaveLength(1);
     expect(() => readProbes([good, { ...good, prot: "udp" }])).toThrow("probe 1: unknown key prot");
     expect(() => readProbes([{ ...good, port: 70_000 }])).toThrow(/^probe 0, port: /);
-    expect(() => readProbes([{ ...good, expect: { verdcit: "dropped" } }])).toThrow("probe 0, expect: unknown key verdcit");
+    expect(() => readProbes([{ ...good, expect: { verdcit: "dropped" } }])).toThrow(
+      "probe 0, expect: unknown key verdcit",
+    );
     expect(() => readProbes({ from: "outside" })).toThrow("must be an array of probes");
   });
 
