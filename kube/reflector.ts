@@ -102,6 +102,8 @@ async function follow<T>(
   /** A stream broke off: the server that answers next may have been restored from a backup. */
   let doubtful = false;
   let failures = 0;
+  /** What was warned of since the last success; the retries that follow are the same story. */
+  let warnedOf: string | undefined;
 
   async function list(): Promise<string> {
     objects.listBegun();
@@ -149,6 +151,7 @@ async function follow<T>(
       if (livedMs >= soundAfterMs) {
         backoff.reset();
         failures = 0;
+        warnedOf = undefined;
       }
       doubtful = livedMs < timeoutSeconds * 1000 - 1000;
     }
@@ -171,8 +174,9 @@ async function follow<T>(
       if (!keepsPosition(error, failures)) position = undefined;
       const retryInMs = Math.max(backoff.next(), Math.min(error.retryAfterMs ?? 0, maxRetryAfterMs));
       const fields = { resource: resource.plural, code: error.code, error: error.message, retryInMs };
-      if (failures > 1) logger.warn(fields, "list or watch failed");
-      else logger.debug(fields, "list or watch failed");
+      const isNews = failures > 1 && warnedOf !== error.code;
+      if (isNews) warnedOf = error.code;
+      logger[isNews ? "warn" : "debug"](fields, "list or watch failed");
       options.onProblem?.({ kind: "failed", error, retryInMs });
       await delay(retryInMs, undefined, { signal }).catch(() => {
         // Unsubscribed in the meantime: the loop ends.

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { socketAnswers } from "./testing/agent-host.ts";
 
 const main = join(import.meta.dirname, "main.ts");
 let folder: string;
@@ -40,6 +41,30 @@ const run = (...args: readonly string[]) => {
   return { status, stderr, stdout };
 };
 
+/** Starts the agent with a kubeconfig whose API nobody serves. */
+function startProgram(...args: readonly string[]) {
+  const started = spawn(process.execPath, [
+    ...[main, "--node", "node-a", "--kubeconfig", kubeconfig, "--metrics-bind-address", "127.0.0.1:0"],
+    ...["--cni-socket", join(folder, "cni.sock"), "--ovs-rundir", folder, ...args],
+  ]);
+  child = started;
+  let output = "";
+  const address = new Promise<string>((resolve) => {
+    started.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+      const found = /"address":"([^"]+)"/.exec(output)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+  });
+  return {
+    output: () => output,
+    async get(path: string) {
+      const response = await fetch(`http://${await address}${path}`);
+      return { status: response.status, text: await response.text() };
+    },
+  };
+}
+
 describe("the agent's program", () => {
   it("ends with status 2 and one clear line when there is no such kubeconfig", () => {
     const { status, stderr, stdout } = run("--kubeconfig", "/nonexistent");
@@ -67,36 +92,47 @@ describe("the agent's program", () => {
     expect(stdout.match(/\(required\)/g)).toHaveLength(1);
   });
 
-  it("answers from the start what it waits for, and warns once, while there is no database", async () => {
-    child = spawn(process.execPath, [
-      ...[main, "--node", "node-a", "--kubeconfig", kubeconfig, "--metrics-bind-address", "127.0.0.1:0"],
-      ...["--ovs-db", "unix:/nope/db.sock", "--cni-socket", join(folder, "cni.sock")],
+  it("tells in its readiness and its log that the API can't be reached, and does not repeat itself", async () => {
+    const database = join(folder, "conf.db");
+    const socket = join(folder, "db.sock");
+    execFileSync("ovsdb-tool", ["create", database, "/usr/share/openvswitch/vswitch.ovsschema"]);
+    const server = spawn("ovsdb-server", [
+      ...[`--remote=punix:${socket}`, `--unixctl=${join(folder, "ovsdb.ctl")}`, database],
     ]);
-    let output = "";
-    const warned = Promise.withResolvers<void>();
-    const address = new Promise<string>((resolve) => {
-      child?.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-        output += chunk;
-        const found = /"address":"([^"]+)"/.exec(output)?.[1];
-        if (found !== undefined) resolve(found);
-        if (output.includes("no connection to the local Open_vSwitch database yet")) warned.resolve();
-      });
-    });
-    const get = async (path: string) => {
-      const response = await fetch(`http://${await address}${path}`);
-      return { status: response.status, text: await response.text() };
-    };
+    try {
+      await socketAnswers(socket);
+      const { get, output } = startProgram("--ovs-db", `unix:${socket}`);
+      await vi.waitFor(
+        async () =>
+          expect((await get("/readyz")).text).toMatch(/\[\+\] ovsdb\n(.*\n)?\[-\] kubernetes: .*ECONNREFUSED/),
+        { timeout: 10_000 },
+      );
+      await vi.waitFor(() => expect(output()).toContain("list or watch failed"), { timeout: 10_000 });
+      // The pauses grow from 200 ms: several attempts more.
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      // One for the pods, one for the Node.
+      expect(output().match(/list or watch failed/g)).toHaveLength(2);
+    } finally {
+      const ended = once(server, "exit");
+      server.kill();
+      await ended;
+    }
+  });
+
+  it("answers from the start what it waits for, and warns once, while there is no database", async () => {
+    const warning = "no connection to the local Open_vSwitch database yet";
+    const { get, output } = startProgram("--ovs-db", "unix:/nope/db.sock");
     expect(await get("/healthz")).toEqual({ status: 200, text: "ok\n" });
-    await warned.promise;
+    await vi.waitFor(() => expect(output()).toContain(warning), { timeout: 10_000 });
     const { status, text } = await get("/readyz");
     expect(status).toBe(503);
     expect(text).toContain("[-] ovsdb: unix:/nope/db.sock can't be reached: connect ENOENT /nope/db.sock\n");
     expect(text).toContain("[-] kubernetes: ");
     // The second wait is over after 1 s more.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    expect(output.match(/no connection to the local Open_vSwitch database yet/g)).toHaveLength(1);
-    const ended = once(child, "exit");
-    child.kill("SIGTERM");
+    expect(output().split(warning)).toHaveLength(2);
+    const ended = child && once(child, "exit");
+    child?.kill("SIGTERM");
     expect(await ended).toEqual([0, null]);
   });
 });

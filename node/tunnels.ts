@@ -1,4 +1,5 @@
-import { getLink, listAddresses, listLinks, type RouteSocket } from "./netlink/index.ts";
+import { isIP } from "node:net";
+import { canonicalPrefix, getLink, listAddresses, listLinks, type RouteSocket } from "./netlink/index.ts";
 import {
   bridgeOf,
   datapathOf,
@@ -20,11 +21,15 @@ export function tunnelProblem(
 ): string | undefined {
   const bridge = findBridge(replica, integrationBridge);
   if (!bridge || datapathOf(bridge) !== "netdev") return undefined;
-  const addresses = (openVswitchRow(replica)?.external_ids.get("ovn-encap-ip") ?? "").split(",").filter(Boolean);
+  const addresses = (openVswitchRow(replica)?.external_ids.get("ovn-encap-ip") ?? "")
+    .split(",")
+    .filter((address) => address !== "");
   const onLinks = listAddresses(socket);
   const names = new Map(listLinks(socket).map(({ index, name }) => [index, name]));
   for (const address of addresses) {
-    const found = onLinks.find((candidate) => candidate.address.split("/")[0] === address);
+    if (isIP(address) === 0) return `the tunnels' address ${address} is no IP address`;
+    const wanted = canonicalPrefix(address);
+    const found = onLinks.find((candidate) => canonicalPrefix(candidate.address.replace(/\/.*/, "")) === wanted);
     const device = found && names.get(found.linkIndex);
     if (device === undefined) return `the tunnels' address ${address} lies on no device of this node`;
     if (isNative(replica, device) && getLink(socket, device)) continue;
