@@ -119,6 +119,36 @@ describe("the life of a lab", () => {
     await run("check", "--name", "lifed");
   });
 
+  it("what can't be is said, and told by the exit status", async () => {
+    await expect(run("up", "--name", "lifed", "--nodes", "2")).rejects.toThrow("runs with 1 node; take it down first");
+    await expect(
+      run("probe", "--name", "lifed", "--from", "node:node9", "--to", "outside", "--port", "80", "--json"),
+    ).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining("there is no node node9") });
+    await expect(run("bogus")).rejects.toThrow("there is no command bogus");
+    await expect(run("up", "--name", "lifed", "--nodes", "0")).rejects.toThrow("It must be a number from 1 to 50.");
+  });
+
+  it("status shows a pod that fits no node, with the reason", async () => {
+    const overrides = JSON.stringify({ spec: { nodeSelector: { disk: "ssd" } } });
+    await run("kubectl", "--name", "lifed", "run", "picky", "--image=probe", `--overrides=${overrides}`);
+    const status = () =>
+      run("status", "--name", "lifed", "--json").catch((error: { readonly stdout: string }) => error);
+    await expect
+      .poll(async () => JSON.parse((await status()).stdout))
+      .toMatchObject({
+        ok: false,
+        pods: expect.arrayContaining([
+          expect.objectContaining({
+            pod: "default/picky",
+            state: "pending",
+            problem: expect.stringContaining("Unschedulable, 0/1 nodes are available"),
+          }),
+        ]),
+      });
+    await run("kubectl", "--name", "lifed", "delete", "pod", "picky");
+    expect(JSON.parse((await status()).stdout)).toMatchObject({ ok: true });
+  });
+
   it("a supervisor that is killed takes everything with it", async () => {
     const supervisor = traces("lifed").find((trace) => trace.includes("supervisor/main.ts"));
     process.kill(Number.parseInt(supervisor ?? "", 10), "SIGKILL");
