@@ -66,7 +66,7 @@ describe("a gateway bridge that somebody else has made", () => {
         return false;
       }
     });
-    expect(host.patches).toHaveLength(before);
+    expect(host.patches.slice(before)).toEqual([]);
   });
 
   it("takes an address that is added to it into account", async () => {

@@ -18,6 +18,7 @@ import {
   type Datapath,
   datapathOf,
   findBridge,
+  findInterface,
   interfacesOf,
   type VswitchdSession,
 } from "../vswitchd/index.ts";
@@ -141,7 +142,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       ),
     );
     if (network.addresses.length === 0) return { kind: "waiting", reason: `${bridgeName} has no address` };
-    if (promised !== undefined && !holdsHostNetwork(network, promised))
+    if (promised !== undefined && !(holdsHostNetwork(network, promised) && bearsItsOwnMac(device)))
       return { kind: "waiting", reason: `vswitchd is still setting up ${bridgeName}` };
     return {
       kind: "present",
@@ -165,6 +166,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       { bridge: bridgeName, datapath: found, integrationBridgeHas: wanted, command },
       "the gateway bridge has another datapath than the integration bridge, so nothing passes between them; run the command to convert it",
     );
+  }
+
+  /**
+   * A bridge's device is born with a hardware address of chance and gets its own a moment later; vswitchd tells the
+   * database only of that one.
+   */
+  function bearsItsOwnMac(device: Link): boolean {
+    return findInterface(session.replica, bridgeName)?.mac_in_use === device.mac;
   }
 
   async function install(flows: string): Promise<void> {

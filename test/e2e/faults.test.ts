@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Lab, startLab } from "../../lab/index.ts";
 import { type Cluster, isReady, openCluster } from "./cluster.ts";
 import { networkOf, northboundOf } from "./network.ts";
-import { compareWithScratch } from "./northbound.ts";
+import { untilAsFromScratch } from "./northbound.ts";
 
 let lab: Lab;
 let cluster: Cluster;
@@ -113,7 +113,7 @@ it("two hundred pods come and go while everything is killed at random, and all e
 
   const addresses = [...cluster.pods.values()].flatMap((pod) => (isReady(pod) ? (pod.status?.podIPs ?? []) : []));
   expect(new Set(addresses.map(({ ip }) => ip)).size).toBe(addresses.length);
-  const { differences, podPorts } = await compareWithScratch(cluster.client, networkOf(lab), northboundOf(lab));
+  const { differences, podPorts } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
   expect(differences).toEqual([]);
   expect(podPorts).toBe(wanted.length);
   // An object without a grace period goes before its kubelet has torn down what it stood for.

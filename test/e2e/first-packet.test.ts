@@ -6,7 +6,7 @@ import { type Lab, type ProbeSpec, startLab } from "../../lab/index.ts";
 import { placeOf } from "../../lab/lab.ts";
 import { type Cluster, openCluster, podObject } from "./cluster.ts";
 import { networkOf, northboundOf } from "./network.ts";
-import { compareWithScratch } from "./northbound.ts";
+import { untilAsFromScratch } from "./northbound.ts";
 
 let lab: Lab;
 let cluster: Cluster;
@@ -71,7 +71,7 @@ describe("a lab that has just come up", () => {
   });
 
   it("holds what a translation from scratch gives", async () => {
-    const { differences, podPorts } = await compareWithScratch(cluster.client, networkOf(lab), northboundOf(lab));
+    const { differences, podPorts } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
     expect(differences).toEqual([]);
     expect(podPorts).toBeGreaterThan(0);
   });
@@ -146,7 +146,7 @@ describe("a pod applied with kubectl", () => {
     await expect
       .poll(() => lab.exec("central", ["ovn-nbctl", "show"]), { timeout: 10_000 })
       .not.toContain("default_fresh");
-    const { differences } = await compareWithScratch(cluster.client, networkOf(lab), northboundOf(lab));
+    const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
     expect(differences).toEqual([]);
   });
 });
@@ -179,7 +179,7 @@ describe("a hundred pods, one after another", () => {
     console.info(`pod created to Ready: p50 ${sorted[49]?.toFixed(0)} ms, p99 ${sorted[98]?.toFixed(0)} ms`);
     await Promise.all(names.map((name) => cluster.delete(`default/${name}`)));
     await Promise.all(names.map((name) => cluster.untilGone(`default/${name}`)));
-    const { differences } = await compareWithScratch(cluster.client, networkOf(lab), northboundOf(lab));
+    const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
     expect(differences).toEqual([]);
   });
 });

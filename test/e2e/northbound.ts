@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { createGraph } from "../../controller/graph/graph.ts";
 import { createIpam } from "../../controller/ipam/ipam.ts";
 import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
@@ -64,6 +65,19 @@ export interface Comparison {
   /** What differs, in words; empty when the database holds exactly what a translation from scratch gives. */
   readonly differences: readonly string[];
   readonly podPorts: number;
+}
+
+/**
+ * Compares until nothing differs, at most for ten seconds: what Kubernetes has just told takes the controller some
+ * milliseconds.
+ */
+export async function untilAsFromScratch(...args: Parameters<typeof compareWithScratch>): Promise<Comparison> {
+  const giveUpAt = performance.now() + 10_000;
+  for (;;) {
+    const comparison = await compareWithScratch(...args);
+    if (comparison.differences.length === 0 || performance.now() > giveUpAt) return comparison;
+    await delay(50);
+  }
 }
 
 /**
