@@ -29,6 +29,9 @@ export interface ProbeResult {
   readonly error?: string;
 }
 
+/** A first packet can be lost while a neighbour is being resolved, so a question without a handshake is asked again then. */
+export const repeatsMs = [150, 450, 900] as const;
+
 /** What a probe server tells its client, as JSON. */
 export interface ProbeAnswer {
   readonly peer: string;

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { isIPv4 } from "node:net";
 import { internetProtocol, openConnectingSocket, openRawSocket, SystemCallError, socketType } from "./libc.ts";
-import { type ProbeRequest, type ProbeResult, readAnswer, verdictOfError } from "./probe.ts";
+import { type ProbeRequest, type ProbeResult, readAnswer, repeatsMs, verdictOfError } from "./probe.ts";
 import type { ProbeServers } from "./prober.ts";
 import { createRawSockets, sendRaw } from "./raw-socket.ts";
 import {
@@ -24,8 +24,6 @@ export interface SctpEndpoints {
 function withoutIpHeader(bytes: Buffer, family: "v4" | "v6"): Buffer {
   return family === "v4" && bytes.length > 0 ? bytes.subarray((bytes.readUInt8(0) & 0xf) * 4) : bytes;
 }
-
-const repeatsMs = [150, 450, 900];
 
 /**
  * SCTP without SCTP in the kernel: INIT chunks over raw sockets, answered by INIT ACK where a port is served and by

@@ -2,10 +2,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
 import { plainAddress } from "./address.ts";
 import { internetProtocol, openBoundSocket, openUnboundSocket, socketType } from "./libc.ts";
-import { type ProbeRequest, type ProbeResult, readAnswer, verdictOfError } from "./probe.ts";
-
-/** A first packet can be lost while a neighbour is being resolved, so a question is asked again at these times. */
-const repeatsMs = [150, 450, 900];
+import { type ProbeRequest, type ProbeResult, readAnswer, repeatsMs, verdictOfError } from "./probe.ts";
 
 function adopt(fd: number, address: string): Socket {
   return createSocket({ type: isIPv4(address) ? "udp4" : "udp6" }).bind({ fd });
