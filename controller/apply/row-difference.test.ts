@@ -52,6 +52,13 @@ describe("the difference between a row and what it shall be", () => {
     });
   });
 
+  it("is the whole set where no member stays, so that it is never empty in between", () => {
+    expect(rowDifference(desired({ addresses: ["three"] }), table, current)).toEqual({
+      update: { addresses: ["three"] },
+      mutate: {},
+    });
+  });
+
   it("leaves what others keep in external_ids, and restores our owner", () => {
     const taken = {
       ...current,

@@ -11,7 +11,7 @@ export interface MemberMutation {
 
 /** What must be written so that a row in the database becomes the desired one; empty when nothing. */
 export interface RowDifference {
-  /** Scalars and optionals, by whole value. */
+  /** Scalars and optionals, by whole value; and sets of which nothing stays. */
   readonly update: Record<string, DesiredValue>;
   /** Sets and maps, by their difference. */
   readonly mutate: Record<string, MemberMutation>;
@@ -27,7 +27,11 @@ function asRecord(value: DesiredValue): Readonly<Record<string, string>> {
   return typeof value === "object" && !Array.isArray(value) ? (value as Readonly<Record<string, string>>) : {};
 }
 
-function setDifference(desired: readonly unknown[], current: ReadonlySet<unknown>): MemberMutation | undefined {
+/** Where no member stays, the column is given its new value whole: taking the last one out first may break its minimum. */
+function setDifference(
+  desired: readonly unknown[],
+  current: ReadonlySet<unknown>,
+): MemberMutation | { readonly update: DesiredValue } | undefined {
   const missing = desired.filter((member) => !current.has(member));
   // As many as wanted and none missing: equal, since desired sets hold no member twice.
   if (missing.length === 0 && current.size === desired.length) return undefined;
@@ -35,6 +39,9 @@ function setDifference(desired: readonly unknown[], current: ReadonlySet<unknown
   const surplus: unknown[] = [];
   for (const member of current) if (!wanted.has(member)) surplus.push(member);
   if (missing.length === 0 && surplus.length === 0) return undefined;
+  if (missing.length > 0 && surplus.length > 0 && surplus.length === current.size) {
+    return { update: desired as DesiredValue };
+  }
   return {
     ...(missing.length > 0 ? { insert: missing } : {}),
     ...(surplus.length > 0 ? { delete: surplus } : {}),
