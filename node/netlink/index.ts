@@ -32,4 +32,5 @@ export { inNamespace, setSysctl } from "./namespace.ts";
 export { deleteNeighbor, replaceNeighbor } from "./neighbors.ts";
 export { type NetworkChange, type NetworkWatchOptions, watchNetwork } from "./network-watch.ts";
 export { deleteRoute, type ListedRoute, listRoutes, mainTable, type Route, replaceRoute } from "./routes.ts";
+export { addRule, deleteRule, listRules, localTable, type Rule, ruleKey } from "./rules.ts";
 export { type NetfilterSocket, openNetfilterSocket, openRouteSocket, type RouteSocket } from "./socket.ts";

@@ -263,7 +263,7 @@ describe("devices", () => {
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
-      expect(seen).toEqual(["address,link,route"]);
+      expect(seen).toEqual(["address,link,route,rule"]);
       const until = async (kind: string) => {
         while (!seen.slice(1).some((kinds) => kinds.includes(kind))) {
           await new Promise<void>((resolve) => {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
 /** What may have changed; what it is now is for the listener to look up. */
-export type NetworkChange = "link" | "address" | "route";
+export type NetworkChange = "link" | "address" | "route" | "rule";
 const labels: readonly (readonly [string, NetworkChange])[] = [
   ["[LINK]", "link"],
   ["[ADDR]", "address"],
   ["[ROUTE]", "route"],
+  ["[RULE]", "rule"],
 ];
 const restartDelayMs = { min: 100, max: 10_000 } as const;
 
@@ -14,7 +15,7 @@ export interface NetworkWatchOptions {
 }
 
 /**
- * Tells when links, addresses or routes of the own namespace change (`ip monitor`, rtnetlink(7) multicast groups).
+ * Tells when links, addresses, routes or routing rules of the own namespace change (`ip monitor`, rtnetlink(7) multicast groups).
  * A child process, since Node can't wait for a netlink socket: a thread blocked in recv(2) would take one of the pool's
  * four and keep the process from exiting. `setpriv --pdeathsig` ends the child also when this process is killed.
  * The listener is called once when the watch stands, and again with all kinds after the watch had to be restarted:
@@ -33,7 +34,7 @@ export function watchNetwork(
   function start(): void {
     const monitor = spawn(
       "setpriv",
-      ["--pdeathsig", "KILL", "--", "ip", "-oneline", "monitor", "label", "link", "address", "route"],
+      ["--pdeathsig", "KILL", "--", "ip", "-oneline", "monitor", "label", "link", "address", "route", "rule"],
       { stdio: ["ignore", "pipe", "ignore"] },
     );
     child = monitor;
@@ -49,7 +50,7 @@ export function watchNetwork(
       if (changes.size > 0 && !ended) listener(changes);
     });
     monitor.on("spawn", () => {
-      if (!ended) listener(new Set(["link", "address", "route"]));
+      if (!ended) listener(new Set(labels.map(([, change]) => change)));
     });
     monitor.on("error", (error) => again({ reason: error.message }));
     monitor.on("exit", (code, signal) => again({ code, signal }));
