@@ -3,12 +3,14 @@ import { applyErrorCodes } from "./apply/apply-error.ts";
 import { configErrorCodes } from "./config-error.ts";
 import { networkConfigProblemCodes } from "./ipam/network-config.ts";
 import { objectProblemCodes } from "./state/object-problem.ts";
+import { serviceProblemCodes } from "./state/service-problem.ts";
 
 /** Every code that the controller reports, in its log, its Events and its exit message, with what it means. */
 export const controllerErrorCodes = {
   ...configErrorCodes,
   ...networkConfigProblemCodes,
   ...objectProblemCodes,
+  ...serviceProblemCodes,
   ...applyErrorCodes,
 } as const;
 export type ControllerErrorCode = keyof typeof controllerErrorCodes;

@@ -1,5 +1,7 @@
+import type { ServiceProblemCode } from "./service-problem.ts";
+
 /**
- * Everything about a Kubernetes object that its user has to act on, with what it means. The object is left without
+ * Everything about a node or a pod that its user has to act on, with what it means. The object is left without
  * network (or without the part named) until its cause is gone; no other object is held up.
  */
 export const objectProblemCodes = {
@@ -13,7 +15,7 @@ export const objectProblemCodes = {
   INVALID_CHASSIS_ANNOTATION: "The node's ovenbird.io/chassis annotation can't be read; the node has no gateway.",
 } as const satisfies Record<string, string>;
 
-export type ObjectProblemCode = keyof typeof objectProblemCodes;
+export type ObjectProblemCode = keyof typeof objectProblemCodes | ServiceProblemCode;
 
 export interface Problem {
   readonly code: ObjectProblemCode;
@@ -22,7 +24,7 @@ export interface Problem {
 }
 
 export interface ObjectReference {
-  readonly kind: "Node" | "Namespace" | "Pod";
+  readonly kind: "Node" | "Namespace" | "Pod" | "Service";
   /** `name` or `namespace/name`. */
   readonly key: string;
   readonly uid: string;
