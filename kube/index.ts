@@ -1,4 +1,5 @@
 /** The Kubernetes API as Ovenbird needs it: connect, read and write, reflect, report Events, elect a leader. */
+export * from "./address-pool.ts";
 export * from "./annotations.ts";
 export { type Backoff, type BackoffBounds, createBackoff } from "./backoff.ts";
 export type {
