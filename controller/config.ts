@@ -52,6 +52,14 @@ const options = {
   },
   nodePrefix: { flags: "--node-prefix <lengths>", description: "prefix length of a node's blocks (default 24,64)" },
   joinCidr: { flags: "--join-cidr <cidrs>", description: "networks between routers (default 100.64.0.0/16,fd98::/64)" },
+  serviceCidr: {
+    flags: "--service-cidr <cidrs>",
+    description: "the services' networks, as the API server has them (default 10.96.0.0/16,fd00:10:96::/112)",
+  },
+  nodePortRange: {
+    flags: "--node-port-range <first-last>",
+    description: "as the API server has it (default 30000-32767)",
+  },
   mtu: { flags: "--mtu <bytes>", description: "the pods' MTU (default 1400)" },
   bindAddress: {
     flags: "--bind-address <host:port>",
@@ -90,6 +98,8 @@ const shape = z.strictObject({
   clusterCidr: z.unknown().optional(),
   nodePrefix: z.unknown().optional(),
   joinCidr: z.unknown().optional(),
+  serviceCidr: z.unknown().optional(),
+  nodePortRange: z.unknown().optional(),
   mtu: z.unknown().optional(),
   bindAddress: z
     .string()
@@ -202,6 +212,8 @@ export async function loadConfig(
         ["clusterCidr", merged.clusterCidr],
         ["nodePrefix", merged.nodePrefix],
         ["joinCidr", merged.joinCidr],
+        ["serviceCidr", merged.serviceCidr],
+        ["nodePortRange", merged.nodePortRange],
         ["mtuBytes", merged.mtu],
       ] as const
     ).filter(([, value]) => value !== undefined),

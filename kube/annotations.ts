@@ -14,6 +14,7 @@ const cidr = z.string().refine((text) => {
   return rest.length === 0 && family !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
 }, "not an address with a prefix length");
 const macAddress = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, "not a lower-case MAC address");
+const port = z.int().min(1).max(65_535);
 const mtuBytes = z.int().min(576).max(65_535);
 
 /** On a Pod, written by the controller once the pod's rows are committed to the northbound database. */
@@ -69,8 +70,13 @@ export const nodeNetworkAnnotation = z.object({
     /** The router's addresses on the node's switch, in the order of `subnets`. */
     gateways: z.array(ipAddress).min(1).max(2),
   }),
-  /** All networks that the node reaches through its management port (the cluster's pods, and the join network). */
+  /**
+   * All networks that the node reaches through its management port: the cluster's pods, the join network, services, and
+   * the addresses that stand for a client that is its own backend.
+   */
   routes: z.array(cidr),
+  /** Ports of the nodes that are services'; both ends belong to it. */
+  nodePorts: z.object({ first: port, last: port }).optional(),
   mtuBytes,
 });
 export type NodeNetworkAnnotation = z.infer<typeof nodeNetworkAnnotation>;

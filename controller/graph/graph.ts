@@ -90,6 +90,8 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
   const waitingPods = createWaitingPods();
   const waitingNodes = new Set<string>();
   const problems = createProblemLog(report);
+  /** Sorted; nodes without a zone are in the empty one, which is always there. */
+  let zones: readonly string[] = [""];
   let isFirstFlush = true;
 
   function unindex(pod: PodRecord): void {
@@ -231,6 +233,16 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
     return { gone, changed };
   }
 
+  /** The tenant's rows depend on the zones that the nodes are in. */
+  function flushTenant(hasNodeChanges: boolean): BundleChange[] {
+    const before = zones.join();
+    if (hasNodeChanges) {
+      zones = [...new Set(["", ...[...placedNodes.values()].map(({ topology }) => topology.zone)])].sort();
+    }
+    if (!isFirstFlush && zones.join() === before) return [];
+    return [{ owner: tenantOwner, bundle: tenantBundle(network, zones) }];
+  }
+
   /** The pod's port as it shall be; reserves its addresses. */
   function portOf(key: string): PodBundle | undefined {
     const pod = pods.get(key);
@@ -310,7 +322,7 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
       const nodeChanges = flushNodes();
       const restored = ipam.takeRestoredOwners();
       const podChanges = flushPods(restored);
-      const tenant = isFirstFlush ? [{ owner: tenantOwner, bundle: tenantBundle(network) }] : [];
+      const tenant = flushTenant(nodeChanges.gone.length + nodeChanges.changed.length > 0);
       isFirstFlush = false;
       dirtyNodes.clear();
       dirtyPods.clear();
@@ -319,7 +331,8 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
     },
     bundleOf(text) {
       const owner = parseOwner(text);
-      if (owner?.kind === tenantOwner.kind) return owner.key === tenantOwner.key ? tenantBundle(network) : undefined;
+      if (owner?.kind === tenantOwner.kind)
+        return owner.key === tenantOwner.key ? tenantBundle(network, zones) : undefined;
       if (owner?.kind === "Pod") return ports.get(owner.key);
       const topology = owner?.kind === "Node" ? placedNodes.get(owner.key)?.topology : undefined;
       return topology && nodeBundle(network, topology);

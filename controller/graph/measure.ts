@@ -25,7 +25,7 @@ function heapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-const config = parseNetworkConfig({ clusterCidr: "10.0.0.0/8,fd00:10::/48", nodePrefix: "19,64" });
+const config = parseNetworkConfig({ clusterCidr: "11.0.0.0/8,fd00:11::/48", nodePrefix: "19,64" });
 if (config.kind === "invalid") throw new Error(JSON.stringify(config.problems));
 const { network } = config;
 

@@ -34,7 +34,7 @@ export function nodeStateOf(network: NetworkConfig, node: NodeRecord, block: num
   }
   const addresses = own.filter((address) => !isInCluster(network, address));
   return {
-    topology: { name: node.key, block, addresses, chassis: node.chassis },
+    topology: { name: node.key, block, zone: node.zone, addresses, chassis: node.chassis },
     problems,
   };
 }

@@ -26,7 +26,7 @@ const wrong: readonly (readonly [string, unknown, NetworkConfigProblemCode, RegE
   ["two networks of a family", { clusterCidr: "10.0.0.0/16,10.1.0.0/16" }, "FAMILY_REPEATED", /10\.1\.0\.0\/16/],
   [
     "a join network inside of the cluster's",
-    { clusterCidr: "10.0.0.0/8", nodePrefix: 24, joinCidr: "10.64.0.0/16" },
+    { clusterCidr: "10.0.0.0/8", nodePrefix: 24, joinCidr: "10.64.0.0/16", serviceCidr: "" },
     "OVERLAPPING_CIDRS",
     /10\.64\.0\.0\/16 overlaps the cluster's 10\.0\.0\.0\/8/,
   ],
@@ -41,6 +41,15 @@ const wrong: readonly (readonly [string, unknown, NetworkConfigProblemCode, RegE
   ["one prefix for two families", { nodePrefix: "24" }, "NODE_PREFIX_MISSING", /fd00:10:244::\/48/],
   ["no join network of a family", { joinCidr: "100.64.0.0/16" }, "JOIN_CIDR_MISSING", /IPv6/],
   ["a join network without room", { joinCidr: "100.64.0.0/31,fd98::/64" }, "JOIN_CIDR_TOO_SMALL", /100\.64\.0\.0\/31/],
+  [
+    "a service network inside of the cluster's",
+    { clusterCidr: "10.0.0.0/8", nodePrefix: 24 },
+    "OVERLAPPING_CIDRS",
+    /services' network 10\.96\.0\.0\/16 overlaps 10\.0\.0\.0\/8/,
+  ],
+  ["node ports that are no range", { nodePortRange: "30000" }, "INVALID_PORT_RANGE", /"30000"/],
+  ["node ports the wrong way round", { nodePortRange: "32000-31000" }, "INVALID_PORT_RANGE", /32000-31000/],
+  ["node ports among the hosts' own", { nodePortRange: "30000-40000" }, "INVALID_PORT_RANGE", /1-32767/],
   ["an MTU too small for IPv6", { mtuBytes: 1000 }, "INVALID_MTU", /1280/],
   ["an MTU that is none", { clusterCidr: "10.0.0.0/16", mtuBytes: 70_000 }, "INVALID_MTU", /65535/],
 ];
@@ -83,7 +92,7 @@ describe("the network configuration", () => {
 
   it("has as many nodes as the smallest network has room for", () => {
     expect(parsed({}).maxNodes).toBe(256);
-    expect(parsed({ clusterCidr: "10.0.0.0/8,fd00::/40" }).maxNodes).toBe(65_533);
+    expect(parsed({ clusterCidr: "11.0.0.0/8,fd01::/40" }).maxNodes).toBe(65_533);
     expect(parsed({ joinCidr: "100.64.0.0/28,fd98::/64" }).maxNodes).toBe(13);
     expect(parsed({ clusterCidr: "10.0.0.0/24" }).maxNodes).toBe(1);
   });

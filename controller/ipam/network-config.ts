@@ -22,6 +22,7 @@ export const networkConfigProblemCodes = {
   NODE_PREFIX_MISSING: "No prefix length for the blocks of one of the cluster's networks.",
   JOIN_CIDR_MISSING: "No join network for a family that the cluster uses.",
   JOIN_CIDR_TOO_SMALL: "The join network has no room for a gateway router.",
+  INVALID_PORT_RANGE: "The range of node ports is none, or holds ports that hosts use otherwise.",
   INVALID_MTU: "The MTU is outside of what the configured address families need.",
 } as const satisfies Record<string, string>;
 
@@ -29,7 +30,7 @@ export type NetworkConfigProblemCode = keyof typeof networkConfigProblemCodes;
 
 export interface NetworkConfigProblem {
   readonly code: NetworkConfigProblemCode;
-  /** The field at fault: `clusterCidr`, `nodePrefix`, `joinCidr` or `mtuBytes`. */
+  /** The field at fault: `clusterCidr`, `nodePrefix`, `joinCidr`, `serviceCidr`, `nodePortRange` or `mtuBytes`. */
   readonly field: string;
   readonly message: string;
 }
@@ -45,9 +46,23 @@ export interface FamilyNetwork {
   readonly join: Cidr;
 }
 
+/** Where the API server takes services' addresses and ports from; we are told, we don't give them out. */
+export interface ServiceNetwork {
+  /** Of families that the cluster has, at most one per family, IPv4 first. */
+  readonly cidrs: readonly Cidr[];
+  /** Both ends belong to it. */
+  readonly nodePorts: PortRange;
+}
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 export interface NetworkConfig {
   /** One or two, IPv4 first. */
   readonly families: readonly FamilyNetwork[];
+  readonly services: ServiceNetwork;
   /** How many nodes the smallest of the networks has room for. */
   readonly maxNodes: number;
   readonly mtuBytes: number;
@@ -78,6 +93,8 @@ export const networkConfigInput = z.strictObject({
   /** IPv4 first; one number is enough for one family. */
   nodePrefix: listOfNumbers.optional(),
   joinCidr: listOfText.default(["100.64.0.0/16", "fd98::/64"]),
+  serviceCidr: listOfText.default(["10.96.0.0/16", "fd00:10:96::/112"]),
+  nodePortRange: z.string().default("30000-32767"),
   mtuBytes: z.coerce.number().int().default(1400),
 });
 export type NetworkConfigInput = z.input<typeof networkConfigInput>;
@@ -171,9 +188,34 @@ function roomForNodes({ family, cluster, nodePrefixLength, join }: FamilyNetwork
   return Math.min(gateways, capped(nodePrefixLength - cluster.prefixLength, mostNodes));
 }
 
+/** The host's own connections, and what pods' are translated to, begin above: a node port must never be one of those. */
+const lastNodePort = 32_767;
+
+function parseNodePorts(text: string, report: Report): PortRange {
+  const [, low, high] = /^\s*(\d{1,5})\s*-\s*(\d{1,5})\s*$/.exec(text) ?? [];
+  const [first, last] = [Number(low), Number(high)];
+  if (!(first >= 1 && first <= last && last <= lastNodePort)) {
+    report("INVALID_PORT_RANGE", "nodePortRange", `${JSON.stringify(text)} is not first-last within 1-${lastNodePort}`);
+  }
+  return { first, last };
+}
+
+/** The services' networks of the families that the cluster has. */
+function serviceNetworks(services: readonly Cidr[], families: readonly FamilyNetwork[], report: Report): Cidr[] {
+  return services.flatMap((service) => {
+    const network = families.find(({ family }) => family === service.family);
+    if (network === undefined) return [];
+    const other = [network.cluster, network.join].find((cidr) => overlap(cidr, service));
+    if (other !== undefined) {
+      report("OVERLAPPING_CIDRS", "serviceCidr", `the services' network ${service.text} overlaps ${other.text}`);
+    }
+    return [service];
+  });
+}
+
 /**
- * Checks the configured networks and makes the model that all address arithmetic uses. Only the join networks of the
- * families that the cluster has count, so the defaults serve single-stack clusters too.
+ * Checks the configured networks and makes the model that all address arithmetic uses. Only the join and service
+ * networks of families that the cluster has count, so the defaults serve single-stack clusters too.
  * @returns all problems found, not only the first
  */
 export function parseNetworkConfig(input: unknown): NetworkConfigResult {
@@ -188,9 +230,10 @@ export function parseNetworkConfig(input: unknown): NetworkConfigResult {
   }
   const problems: NetworkConfigProblem[] = [];
   const report: Report = (code, field, message) => problems.push({ code, field, message });
-  const { clusterCidr, joinCidr, nodePrefix, mtuBytes } = parsed.data;
+  const { clusterCidr, joinCidr, serviceCidr, nodePortRange, nodePrefix, mtuBytes } = parsed.data;
   const clusters = parseCidrs(clusterCidr, "clusterCidr", report);
   const joins = parseCidrs(joinCidr, "joinCidr", report);
+  const serviceCidrs = parseCidrs(serviceCidr, "serviceCidr", report);
   if (clusterCidr.length === 0) report("INVALID_CIDR", "clusterCidr", "no network is given for the cluster");
   const families = clusters.flatMap((cluster) => {
     const join = joins.find(({ family }) => family === cluster.family);
@@ -198,6 +241,10 @@ export function parseNetworkConfig(input: unknown): NetworkConfigResult {
     if (join === undefined && problems.some(({ field }) => field === "joinCidr")) return [];
     return familyNetwork(cluster, join, nodePrefixFor(cluster.family, clusters.length, nodePrefix), report) ?? [];
   });
+  const services = {
+    cidrs: serviceNetworks(serviceCidrs, families, report),
+    nodePorts: parseNodePorts(nodePortRange, report),
+  };
   const least = Math.max(...clusters.map(({ family }) => leastMtuBytes[family]), leastMtuBytes[4]);
   if (mtuBytes < least || mtuBytes > 65_535) {
     report("INVALID_MTU", "mtuBytes", `${mtuBytes} is not between ${least} and 65535`);
@@ -205,14 +252,13 @@ export function parseNetworkConfig(input: unknown): NetworkConfigResult {
   if (problems.length > 0) return { kind: "invalid", problems };
   return {
     kind: "valid",
-    network: { families, maxNodes: Math.min(...families.map(roomForNodes)), mtuBytes },
+    network: { families, services, maxNodes: Math.min(...families.map(roomForNodes)), mtuBytes },
   };
 }
 
 /** Whether an address (without prefix) lies in one of the cluster's own networks. */
-export function isInCluster({ families }: NetworkConfig, address: string): boolean {
+export function isInCluster({ families, services }: NetworkConfig, address: string): boolean {
   const parsed = parseAddress(address);
-  return (
-    parsed !== undefined && families.some(({ cluster, join }) => contains(cluster, parsed) || contains(join, parsed))
-  );
+  const networks = [...families.flatMap(({ cluster, join }) => [cluster, join]), ...services.cidrs];
+  return parsed !== undefined && networks.some((network) => contains(network, parsed));
 }

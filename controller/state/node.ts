@@ -15,6 +15,8 @@ export interface NodeRecord {
   readonly uid: string;
   /** `status.addresses` of type InternalIP, in the order given. */
   readonly internalAddresses: readonly string[];
+  /** The label `topology.kubernetes.io/zone`, empty without one. */
+  readonly zone: string;
   /** What the node's agent said of its chassis; absent as long as no agent ran, or when it can't be read. */
   readonly chassis: NodeChassisAnnotation | undefined;
   /** Why the chassis annotation can't be read. */
@@ -22,6 +24,8 @@ export interface NodeRecord {
   /** The value of `ovenbird.io/node-network` as it stands on the node. */
   readonly networkAnnotation: string | undefined;
 }
+
+const zoneLabel = "topology.kubernetes.io/zone";
 
 function internalAddresses(status: unknown): string[] {
   return listAt(objectAt(status).addresses).flatMap((entry) => {
@@ -32,12 +36,13 @@ function internalAddresses(status: unknown): string[] {
 
 /** Projects a Node as the API gives it; never throws. */
 export function projectNode(raw: unknown): NodeRecord {
-  const { name, uid, annotations } = metadataOf(raw);
+  const { name, uid, annotations, labels } = metadataOf(raw);
   const chassis = readAnnotation(nodeChassisAnnotation, textAt(annotations[nodeChassisAnnotationKey]));
   return Object.freeze({
     key: name,
     uid,
     internalAddresses: Object.freeze(internalAddresses(objectAt(raw).status)),
+    zone: textAt(objectAt(labels)[zoneLabel]) ?? "",
     chassis: chassis.kind === "valid" ? chassis.value : undefined,
     chassisProblem: chassis.kind === "invalid" ? chassis.reason : undefined,
     networkAnnotation: textAt(annotations[nodeNetworkAnnotationKey]),

@@ -67,6 +67,7 @@ describe("the record of a node", () => {
       key: "n1",
       uid: "u",
       internalAddresses: ["192.168.0.1", "fc00::1"],
+      zone: "",
       chassis,
       chassisProblem: undefined,
       networkAnnotation: "{}",

@@ -1,6 +1,7 @@
 import { routerOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, Owner } from "./desired.ts";
+import { groupRow, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
 import { defaultTenant, nodeSwitch, switchToTenant, tenantToSwitch } from "./names.ts";
 import { macInBlock, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
@@ -19,7 +20,7 @@ export function nodeSwitchUuid(name: string): string {
  * The node's switch and its link to the tenant router. `other_config:subnet` stays unset: addresses are given here, and
  * northd's own allocator would only cost it a bitmap per switch and a look at every port.
  */
-export function nodeSwitchBundle(network: NetworkConfig, { name, block }: NodeTopology): Bundle {
+export function nodeSwitchBundle(network: NetworkConfig, { name, block, zone }: NodeTopology): Bundle {
   const owner = nodeOwner(name);
   const row = desiredRow("Logical_Switch", owner, "switch", { name: nodeSwitch(name) });
   const routerPort = desiredRow("Logical_Router_Port", owner, "switch", {
@@ -33,11 +34,18 @@ export function nodeSwitchBundle(network: NetworkConfig, { name, block }: NodeTo
     addresses: ["router"],
     options: { "router-port": tenantToSwitch(defaultTenant, name) },
   });
+  const group = nodeSwitchGroup(name);
   return {
-    rows: [row, routerPort, switchPort],
+    rows: [row, routerPort, switchPort, groupRow(group)],
     memberships: [
       { table: "Logical_Router", row: tenantRouterUuid, column: "ports", member: routerPort.uuid },
       { table: "Logical_Switch", row: row.uuid, column: "ports", member: switchPort.uuid },
+      ...[switchesGroup(zone), group].map(({ uuid }) => ({
+        table: "Logical_Switch" as const,
+        row: row.uuid,
+        column: "load_balancer_group",
+        member: uuid,
+      })),
     ],
   };
 }

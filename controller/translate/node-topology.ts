@@ -9,6 +9,8 @@ export interface NodeTopology {
   readonly name: string;
   /** The number of the node's block. */
   readonly block: number;
+  /** Empty for a node without one. */
+  readonly zone: string;
   /** The node's own addresses of the families that the cluster has, in canonical form, sorted, each once. */
   readonly addresses: readonly string[];
   /** Absent until the node's agent has said which chassis it is. */

@@ -1,7 +1,9 @@
 import type { NodeNetworkAnnotation } from "@ovenbird/kube";
+import { bitsOf } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle } from "./desired.ts";
 import { gatewayRouterBundle } from "./gateway-router.ts";
+import { hairpinAddresses } from "./hairpin.ts";
 import { managementMac, managementPortBundle } from "./management-port.ts";
 import { managementPort } from "./names.ts";
 import { nodeSwitchBundle } from "./node-switch.ts";
@@ -38,7 +40,12 @@ export function nodeNetworkOf(network: NetworkConfig, { name, block }: NodeTopol
       addresses: families.map(({ management, blockPrefixLength }) => `${management}/${blockPrefixLength}`),
       gateways: families.map(({ router }) => router),
     },
-    routes: families.flatMap(({ cluster, join }) => [cluster, join]),
+    routes: [
+      ...families.flatMap(({ cluster, join }) => [cluster, join]),
+      ...network.services.cidrs.map(({ text }) => text),
+      ...families.map(({ family }) => `${hairpinAddresses[family]}/${bitsOf(family)}`),
+    ],
+    nodePorts: network.services.nodePorts,
     mtuBytes: network.mtuBytes,
   };
 }

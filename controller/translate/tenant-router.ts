@@ -2,6 +2,7 @@ import { formatAddress } from "../ipam/address.ts";
 import { joinAddress } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, Membership, Owner } from "./desired.ts";
+import { gatewaysGroup, groupRow, switchesGroup } from "./load-balancer-groups.ts";
 import { defaultTenant, joinSwitch, joinToTenant, tenantToJoin } from "./names.ts";
 import { macOnJoin, tenantJoinOffset } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
@@ -14,8 +15,11 @@ export const tenantRouterUuid = rowUuid("Logical_Router", ownerText(tenantOwner,
 /** The switch between the tenant's router and the nodes' gateway routers. */
 export const joinSwitchUuid = rowUuid("Logical_Switch", ownerText(tenantOwner, "join"));
 
-/** The tenant router and the join switch with the link between them. */
-export function tenantBundle(network: NetworkConfig): Bundle {
+/**
+ * The tenant router and the join switch with the link between them, and the load balancer groups that nodes share.
+ * @param zones of all nodes, sorted, the empty one included
+ */
+export function tenantBundle(network: NetworkConfig, zones: readonly string[]): Bundle {
   const routerPort = desiredRow("Logical_Router_Port", tenantOwner, "join", {
     name: tenantToJoin(defaultTenant),
     mac: macOnJoin(network, tenantJoinOffset),
@@ -43,6 +47,7 @@ export function tenantBundle(network: NetworkConfig): Bundle {
       desiredRow("Logical_Switch", tenantOwner, "join", { name: joinSwitch }),
       routerPort,
       switchPort,
+      ...[gatewaysGroup, ...zones.map(switchesGroup)].map(groupRow),
     ],
     memberships,
   };

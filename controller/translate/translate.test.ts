@@ -18,7 +18,7 @@ const dualStack = networkOf({});
 const ipv4Only = networkOf({ clusterCidr: "10.244.0.0/16" });
 const ipv6Only = networkOf({ clusterCidr: "fd00:10:244::/48" });
 
-const bare: NodeTopology = { name: "n7", block: 5, addresses: ["192.168.0.7"], chassis: undefined };
+const bare: NodeTopology = { name: "n7", block: 5, zone: "b", addresses: ["192.168.0.7"], chassis: undefined };
 const chassis = {
   systemId: "c7",
   gateway: {
@@ -37,7 +37,7 @@ function rowsOf({ rows }: Bundle, table: string): Record<string, DesiredRow["col
 
 describe("the tenant", () => {
   it("is a router and a join switch with a link between them", () => {
-    const bundle = tenantBundle(dualStack);
+    const bundle = tenantBundle(dualStack, ["", "b"]);
     expect(rowsOf(bundle, "Logical_Router_Port")).toEqual({
       "Tenant/default#join": {
         name: "default-to-join",
@@ -134,7 +134,7 @@ describe("a node", () => {
   for (const [families, network] of Object.entries({ dualStack, ipv4Only, ipv6Only })) {
     it(`refers only to rows that it or the tenant has, and has no row twice (${families})`, () => {
       const bundles = [
-        tenantBundle(network),
+        tenantBundle(network, ["", "b"]),
         nodeBundle(network, withGateway),
         nodeBundle(network, { ...bare, name: "n8", block: 6 }),
       ];
@@ -157,7 +157,11 @@ describe("a node", () => {
         addresses: ["10.244.5.2/24", "fd00:10:244:5::2/64"],
         gateways: ["10.244.5.1", "fd00:10:244:5::1"],
       },
-      routes: ["10.244.0.0/16", "100.64.0.0/16", "fd00:10:244::/48", "fd98::/64"],
+      routes: [
+        ...["10.244.0.0/16", "100.64.0.0/16", "fd00:10:244::/48", "fd98::/64"],
+        ...["10.96.0.0/16", "fd00:10:96::/112", "169.254.0.5/32", "fd69::5/128"],
+      ],
+      nodePorts: { first: 30_000, last: 32_767 },
       mtuBytes: 1400,
     });
   });

@@ -188,6 +188,7 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
         ...["--nb", centralEndpoint(layout, ports.northbound), "--sb", centralEndpoint(layout, ports.southbound)],
         ...["--ca", controller.ca, "--cert", controller.cert, "--key", controller.key],
         ...["--cluster-cidr", layout.clusterCidrs.join(","), "--node-prefix", layout.nodePrefixes.join(",")],
+        ...["--service-cidr", layout.serviceCidrs.join(",")],
         ...["--join-cidr", layout.joinCidrs.join(","), "--mtu", "1400", "--bind-address", "127.0.0.1:9440"],
         // There is never more than one here: a killed one's successor need not wait until the Lease has expired.
         ...["--identity", "controller"],
