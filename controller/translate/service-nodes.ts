@@ -1,0 +1,18 @@
+import type { Family } from "../ipam/address.ts";
+
+/** What services need to know of the nodes. A change of it concerns few services: none is looked at per node. */
+export interface ServiceNodes {
+  /** Zones of nodes, sorted; the empty one is always there. The same array as long as nothing changed. */
+  readonly zones: readonly string[];
+  /** The most addresses that any node has, by family; at least one. */
+  readonly slots: Readonly<Record<Family, number>>;
+  node(name: string): ServiceNode | undefined;
+  /** The management address, of the same family, of the node that has the address. */
+  managementOf(address: string): string | undefined;
+}
+
+export interface ServiceNode {
+  readonly zone: string;
+  readonly addresses: readonly string[];
+  readonly management: readonly string[];
+}
