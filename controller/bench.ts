@@ -47,7 +47,11 @@ export interface BenchFigures {
 }
 
 /** Nodes are /22, so that 50k pods fit 100 nodes. */
-const networkInput = { clusterCidr: "10.0.0.0/9,fd00:10:244::/48", nodePrefix: "22,64" };
+const networkInput = {
+  clusterCidr: "10.0.0.0/9,fd00:10:244::/48",
+  nodePrefix: "22,64",
+  serviceCidr: "10.224.0.0/16,fd00:10:96::/112",
+};
 const podsPerTurn = 100;
 const rawBatch = 100;
 
