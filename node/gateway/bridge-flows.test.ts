@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type BridgeFlowInputs, bridgeFlows, flowText } from "./bridge-flows.ts";
+import { noServices } from "./service-flows.ts";
 
 const inputs: BridgeFlowInputs = {
   uplinkPort: 1,
   patchPort: 5,
   mac: "0a:00:00:00:00:01",
   nodeAddresses: ["192.0.2.11", "2001:db8::11"],
-  services: [],
+  services: noServices,
 };
 const text = (changes: Partial<BridgeFlowInputs> = {}) => flowText(bridgeFlows({ ...inputs, ...changes })).split("\n");
 
@@ -45,22 +46,5 @@ describe("the gateway bridge's flows", () => {
     expect(flows).not.toContain("ct(");
     expect(flows).not.toContain("output:5");
     expect(flows).toContain("table=0,priority=190,arp,in_port=1,actions=LOCAL\n");
-  });
-
-  it("lead a load balancer's address and a node port straight to OVN, untracked", () => {
-    const flows = text({
-      services: [
-        { kind: "address", address: "203.0.113.9" },
-        { kind: "port", protocol: "tcp", port: 30080 },
-      ],
-    });
-    expect(flows).toEqual(
-      expect.arrayContaining([
-        "table=0,priority=160,ip,in_port=1,nw_dst=203.0.113.9,actions=output:5",
-        "table=0,priority=160,ip,in_port=5,nw_src=203.0.113.9,actions=output:1",
-        "table=0,priority=150,tcp,in_port=1,nw_dst=192.0.2.11,tp_dst=30080,actions=output:5",
-        "table=0,priority=150,tcp6,in_port=5,ipv6_src=2001:db8::11,tp_src=30080,actions=output:1",
-      ]),
-    );
   });
 });

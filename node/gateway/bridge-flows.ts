@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { type BridgeServices, serviceFlows } from "./service-flows.ts";
 
 /**
  * The OpenFlow table of the gateway bridge, on which the host and the node's gateway router share one hardware address
@@ -18,13 +19,6 @@ const zone = 64_000;
 /** Marks connections that OVN began. */
 const ovnMark = 1;
 
-/** Traffic from outside that goes straight to OVN and whose replies go straight out, untracked on the bridge. */
-export type ServiceEntry =
-  /** All traffic of an address that OVN answers for (a load balancer's address, a floating IP). */
-  | { readonly kind: "address"; readonly address: string }
-  /** One port of the node's addresses (a NodePort). */
-  | { readonly kind: "port"; readonly protocol: "tcp" | "udp" | "sctp"; readonly port: number };
-
 export interface BridgeFlowInputs {
   /** OpenFlow port of the uplink. */
   readonly uplinkPort: number;
@@ -34,7 +28,7 @@ export interface BridgeFlowInputs {
   readonly mac: string;
   /** The node's own addresses on the bridge without prefix lengths, link-local ones too. */
   readonly nodeAddresses: readonly string[];
-  readonly services: readonly ServiceEntry[];
+  readonly services: BridgeServices;
 }
 
 /** One flow: `ovs-ofctl`'s text is made of it, and a test or a person can read it. */
@@ -73,7 +67,7 @@ export function bridgeFlows(inputs: BridgeFlowInputs): readonly BridgeFlow[] {
   }
 
   if (patch !== undefined) {
-    for (const service of services) addService(add, service, inputs, patch);
+    for (const flow of serviceFlows(services, { uplink, patch, ownAddresses: nodeAddresses })) flows.push(flow);
     for (const family of ipFamilies) {
       add(
         100,
@@ -94,34 +88,12 @@ export function bridgeFlows(inputs: BridgeFlowInputs): readonly BridgeFlow[] {
   return flows.sort((a, b) => a.table - b.table || b.priority - a.priority);
 }
 
-function addService(
-  add: (priority: number, match: string, actions: string) => void,
-  service: ServiceEntry,
-  inputs: BridgeFlowInputs,
-  patch: number,
-): void {
-  const { uplinkPort: uplink, nodeAddresses } = inputs;
-  if (service.kind === "address") {
-    const [family, destination, source] =
-      isIP(service.address) === 4 ? ["ip", "nw_dst", "nw_src"] : ["ipv6", "ipv6_dst", "ipv6_src"];
-    add(160, `${family},in_port=${uplink},${destination}=${service.address}`, `output:${patch}`);
-    add(160, `${family},in_port=${patch},${source}=${service.address}`, `output:${uplink}`);
-    return;
-  }
-  for (const address of nodeAddresses) {
-    const [protocol, destination, source] =
-      isIP(address) === 4 ? [service.protocol, "nw_dst", "nw_src"] : [`${service.protocol}6`, "ipv6_dst", "ipv6_src"];
-    add(150, `${protocol},in_port=${uplink},${destination}=${address},tp_dst=${service.port}`, `output:${patch}`);
-    add(150, `${protocol},in_port=${patch},${source}=${address},tp_src=${service.port}`, `output:${uplink}`);
-  }
+/** What tells one flow of a table from another, in the syntax of ovs-ofctl(8). */
+export function flowKey({ table, priority, match }: BridgeFlow): string {
+  return match ? `table=${table},priority=${priority},${match}` : `table=${table},priority=${priority}`;
 }
 
 /** The flows in the syntax of ovs-ofctl(8), one a line. */
 export function flowText(flows: readonly BridgeFlow[]): string {
-  return flows
-    .map(({ table, priority, match, actions }) => {
-      const fields = [`table=${table}`, `priority=${priority}`, ...(match ? [match] : [])];
-      return `${fields.join(",")},actions=${actions}\n`;
-    })
-    .join("");
+  return flows.map((flow) => `${flowKey(flow)},actions=${flow.actions}\n`).join("");
 }

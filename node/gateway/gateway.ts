@@ -22,7 +22,7 @@ import {
   interfacesOf,
   type VswitchdSession,
 } from "../vswitchd/index.ts";
-import { bridgeFlows, flowText, type ServiceEntry } from "./bridge-flows.ts";
+import { type BridgeFlow, bridgeFlows, flowKey } from "./bridge-flows.ts";
 import {
   defaultGateways,
   type HostNetwork,
@@ -33,8 +33,9 @@ import {
   readLinkLocalAddresses,
   sameHostNetwork,
 } from "./host-network.ts";
-import { installFlows } from "./install-flows.ts";
+import { type FlowTable, installFlows } from "./install-flows.ts";
 import { type BridgeMemory, memoryKey, readMemory } from "./memory.ts";
+import { type BridgeServices, noServices } from "./service-flows.ts";
 import { takeUplink } from "./take-uplink.ts";
 
 /**
@@ -69,6 +70,8 @@ export type GatewayState =
 
 export interface Gateway {
   readonly state: GatewayState;
+  /** What is reached from outside through the bridge. */
+  services: BridgeServices;
   /** Brings bridge, addresses, routes, guard and flows to what they should be; idempotent. */
   reconcile(): Promise<void>;
   /** vswitchd has restarted: its flows are gone, and its devices are still being set up. */
@@ -81,12 +84,14 @@ export interface Gateway {
 export function createGateway(options: GatewayOptions): Gateway {
   const { session, socket, netfilter, bridgeName, uplink, logger } = options;
   let state: GatewayState = { kind: "waiting", reason: "not looked at yet" };
-  let installedFlows: string | undefined;
+  let installedFlows: FlowTable | undefined;
+  /** Since the reconciliation under way began. */
+  let restarted = false;
   let settledAtMs = performance.now() + settlingMs;
   let looksWhileUnsettled = mostLooksWhileUnsettled;
   let lastMac: string | undefined;
   let mismatch: Datapath | undefined;
-  const services: readonly ServiceEntry[] = [];
+  let services = noServices;
 
   async function next(): Promise<GatewayState> {
     let bridge = findBridge(session.replica, bridgeName);
@@ -128,18 +133,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (!device?.mac) return { kind: "waiting", reason: `the device ${bridgeName} has no hardware address` };
     const network = readHostNetwork(socket, device);
     await install(
-      flowText(
-        bridgeFlows({
-          uplinkPort: Number(uplinkInterface.row.ofport),
-          patchPort: findPatchPort(session, bridge),
-          mac: device.mac,
-          nodeAddresses: [
-            ...network.addresses.map((address) => address.split("/")[0] ?? address),
-            ...readLinkLocalAddresses(socket, device),
-          ],
-          services,
-        }),
-      ),
+      bridgeFlows({
+        uplinkPort: Number(uplinkInterface.row.ofport),
+        patchPort: findPatchPort(session, bridge),
+        mac: device.mac,
+        nodeAddresses: [
+          ...network.addresses.map((address) => address.split("/")[0] ?? address),
+          ...readLinkLocalAddresses(socket, device),
+        ],
+        services,
+      }),
     );
     if (network.addresses.length === 0) return { kind: "waiting", reason: `${bridgeName} has no address` };
     if (promised !== undefined && !(holdsHostNetwork(network, promised) && bearsItsOwnMac(device)))
@@ -176,18 +179,31 @@ export function createGateway(options: GatewayOptions): Gateway {
     return findInterface(session.replica, bridgeName)?.mac_in_use === device.mac;
   }
 
-  async function install(flows: string): Promise<void> {
-    if (flows === installedFlows) return;
-    await installFlows(options.rundir, bridgeName, flows);
-    installedFlows = flows;
-    logger.info({ bridge: bridgeName, flows: flows.split("\n").length - 1 }, "installed the gateway bridge's flows");
+  async function install(flows: readonly BridgeFlow[]): Promise<void> {
+    const before = installedFlows;
+    const wanted = new Map(flows.map((flow) => [flowKey(flow), flow.actions]));
+    // Until it is done, and if it fails, nobody knows what is there.
+    installedFlows = undefined;
+    const changed = await installFlows(options.rundir, bridgeName, wanted, before);
+    // A restart of vswitchd meanwhile has emptied the tables again.
+    if (!restarted) installedFlows = wanted;
+    if (changed === 0) return;
+    const level = before === undefined ? "info" : "debug";
+    logger[level]({ bridge: bridgeName, flows: wanted.size, changed }, "installed the gateway bridge's flows");
   }
 
   return {
     get state() {
       return state;
     },
+    get services() {
+      return services;
+    },
+    set services(value) {
+      services = value;
+    },
     async reconcile() {
+      restarted = false;
       const before = state;
       state = await next();
       if (state.kind === "waiting" && (before.kind !== "waiting" || before.reason !== state.reason)) {
@@ -196,6 +212,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     vswitchdRestarted() {
       installedFlows = undefined;
+      restarted = true;
       settledAtMs = performance.now() + settlingMs;
       looksWhileUnsettled = mostLooksWhileUnsettled;
     },
