@@ -87,7 +87,7 @@ function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
 /** The chassis of gateway routers of ours, by node. */
 function* gatewayChassis(replica: Replica<UntypedModel>): Generator<{ node: string; systemId: string }> {
   for (const row of replica.table("Logical_Router").values()) {
-    const owner = parseOwner(ownerNameOf(row) ?? "");
+    const owner = parseOwner(ownerNameOf("Logical_Router", row) ?? "");
     const systemId = (row.options as ReadonlyMap<string, string>).get("chassis");
     if (owner?.kind === "Node" && systemId !== undefined) yield { node: owner.key, systemId };
   }

@@ -18,6 +18,8 @@ export interface DesiredStore {
   /** The row as its owner's bundle has it; bundles may make their rows anew each time, so it is not for keeping. */
   row(uuid: Uuid): DesiredRow | undefined;
   hasRow(uuid: Uuid): boolean;
+  /** Whose bundle has the row. */
+  rowOwner(uuid: Uuid): OwnerName | undefined;
   /** The members wanted in one column of a row, undefined when there are none. */
   members(row: Uuid, column: string): DesiredMembers | undefined;
   /** All columns of a row that have wanted members. */
@@ -84,6 +86,7 @@ export function createDesiredStore(): DesiredStore {
       return owner === undefined ? undefined : bundles.get(owner)?.rows.find((row) => row.uuid === uuid);
     },
     hasRow: (uuid) => rowOwners.has(uuid),
+    rowOwner: (uuid) => rowOwners.get(uuid),
     members: (row, column) => targets.get(row)?.get(column),
     targets: (row) => targets.get(row),
     hasMember,

@@ -36,9 +36,9 @@ function strayOwner(
   member: string,
 ): OwnerName | undefined {
   const referred = table.references.get(column);
-  if (referred === undefined) return desired.hasRow(row._uuid) ? ownerNameOf(row) : undefined;
+  if (referred === undefined) return desired.hasRow(row._uuid) ? ownerNameOf(table.name, row) : undefined;
   const target = replica.table(referred).get(member);
-  return target === undefined ? undefined : ownerNameOf(target);
+  return target === undefined ? undefined : ownerNameOf(referred, target);
 }
 
 /** Members of one set column that are there and not desired, and ours to remove. */
@@ -71,7 +71,7 @@ function strayMembers(
 function ofInsert(context: DriftContext, table: ManagedTable, row: UntypedRow): Drift[] {
   const desired = context.desired.row(row._uuid);
   if (desired === undefined) {
-    const owner = ownerNameOf(row);
+    const owner = ownerNameOf(table.name, row);
     if (owner === undefined) return [];
     return [
       {
@@ -159,7 +159,7 @@ export function* leftovers(context: DriftContext): Generator<Drift> {
   for (const table of context.tables.values()) {
     for (const row of context.replica.table(table.name).values()) {
       if (!context.desired.hasRow(row._uuid)) {
-        const owner = ownerNameOf(row);
+        const owner = ownerNameOf(table.name, row);
         if (owner === undefined) continue;
         yield { owner, table: table.name, uuid: row._uuid, what: "is a leftover", strayRow: true };
         continue;

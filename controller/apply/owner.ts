@@ -1,6 +1,7 @@
 import type { UntypedRow } from "ovsdb-client-ts";
 import type { Owner } from "../translate/desired.ts";
 import { ownerKey, ownerText } from "../translate/owner.ts";
+import { groupOwner } from "./group-owner.ts";
 
 /** An {@link Owner} as one string, `kind/key`: the applier's unit of work. */
 export type OwnerName = string;
@@ -10,9 +11,12 @@ export function ownerName(owner: Owner): OwnerName {
 }
 
 /** Whose row it is, after what the row itself says; undefined for a row that is not ours. */
-export function ownerNameOf(row: UntypedRow): OwnerName | undefined {
+export function ownerNameOf(table: string, row: UntypedRow): OwnerName | undefined {
   const externalIds = row.external_ids;
-  if (typeof externalIds !== "object" || externalIds === null) return undefined;
+  if (typeof externalIds !== "object" || externalIds === null) {
+    const group = table === "Load_Balancer_Group" ? groupOwner(String(row.name), row._uuid) : undefined;
+    return group === undefined ? undefined : withoutPart(group);
+  }
   const text = (externalIds as ReadonlyMap<string, string>).get(ownerKey);
   return text === undefined ? undefined : withoutPart(text);
 }

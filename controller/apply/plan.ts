@@ -3,7 +3,7 @@ import type { DesiredRow, Membership } from "../translate/desired.ts";
 import { ApplyError } from "./apply-error.ts";
 import type { DesiredStore } from "./desired-store.ts";
 import type { ManagedTable, ManagedTables } from "./managed-columns.ts";
-import { type OwnerName, withoutPart } from "./owner.ts";
+import type { OwnerName } from "./owner.ts";
 import { checkColumns, columnsOf, type RowDifference, rowDifference } from "./row-difference.ts";
 
 /** What may have to go from the database on behalf of an owner, beside what its bundle holds. */
@@ -84,12 +84,11 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     if (change === "delete") losing.add(member);
   }
 
-  /** Sees to it that the row a membership is in exists when the mutation comes. */
-  function parentReady({ table, row }: Membership): boolean {
+  /** Sees to it that a row of another owner exists when the mutation comes. */
+  function rowReady(table: string, row: Uuid): boolean {
     if (inserted.has(row) || replica.table(table).has(row)) return true;
-    const parent = desired.row(row);
-    if (parent === undefined) return false;
-    const owner = withoutPart(parent.owner);
+    const owner = desired.rowOwner(row);
+    if (owner === undefined) return false;
     if (outcomes.get(owner) === "under way") return true;
     if (suspects(owner) === undefined) return false;
     try {
@@ -101,9 +100,15 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     }
   }
 
-  /** A row that lives by being referred to goes when it is taken out of whatever holds it. */
-  function deleteUnreferenced(uuid: Uuid, table: ManagedTable): void {
-    if (losing.has(uuid)) return;
+  /** Which of a membership's rows, the one that holds it and the one that it refers to, isn't there and can't be. */
+  function missingRow({ table, row, column, member }: Membership): Uuid | undefined {
+    if (!rowReady(table, row)) return row;
+    const referred = tables.get(table)?.references.get(column);
+    return referred === undefined || rowReady(referred, member) ? undefined : member;
+  }
+
+  /** Takes a row out of whatever holds it: that ends one that lives by being referred to, and frees any other to be deleted. */
+  function takeOut(uuid: Uuid, table: ManagedTable): void {
     for (const parent of table.parents) {
       for (const holder of replica.table(parent.table).values()) {
         if ((holder[parent.column] as ReadonlySet<string>).has(uuid)) {
@@ -145,7 +150,8 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
       if (desired.hasRow(uuid) || !replica.table(tableName).has(uuid)) continue;
       const table = tableOf(tables, tableName);
       if (table.isRoot) deleted.set(uuid, tableName);
-      else deleteUnreferenced(uuid, table);
+      // One that is a member once (all but groups are) is taken out of the whole database by that one mutation.
+      if (table.isRoot || !losing.has(uuid)) takeOut(uuid, table);
       any = true;
     }
     return any;
@@ -161,9 +167,10 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     // All that can fail comes first, so that an owner is in the plan wholly or not at all.
     for (const row of rows) checkColumns(row, tableOf(tables, row.table));
     outcomes.set(owner, "under way");
-    const missing = memberships.find((membership) => !parentReady(membership));
-    if (missing !== undefined) {
-      const blocked: Planned = { kind: "blocked", on: missing.row };
+    for (const membership of memberships) {
+      const on = missingRow(membership);
+      if (on === undefined) continue;
+      const blocked: Planned = { kind: "blocked", on };
       outcomes.set(owner, blocked);
       return blocked;
     }
