@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "@ovenbird/kube";
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { RowChange } from "ovsdb-client-ts";
@@ -17,6 +18,7 @@ import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./n
 import { reflectPodsOfNode } from "./pods/index.ts";
 import { type AgentConditions, readinessOf } from "./readiness.ts";
 import { createReconciler } from "./reconciler.ts";
+import { createServiceView, hostServicesOf, nodeAddressesOf } from "./services/index.ts";
 import { tunnelProblem } from "./tunnels.ts";
 import {
   bridgeProblem,
@@ -60,8 +62,9 @@ export interface Agent {
  *
  *     OVSDB changes ─┬─▶ open-vswitch   external_ids and br-int
  *     Node watch ────┼─▶ gateway        br-ex: uplink, addresses, flows    ──┐
- *     link events ───┼─▶ management     ovenbird0: addresses, routes         │
- *     vswitchd start ┘   chassis        the Node's chassis annotation     ◀──┘
+ *     link events ───┼─▶ management     ovenbird0: addresses, routes, rules ◀┤
+ *     vswitchd start ┤   chassis        the Node's chassis annotation     ◀──┘
+ *     Services ──────┘
  *
  *     pod watch ─▶ pods ─▶ CNI server ─▶ links, binding
  *
@@ -151,7 +154,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     name: "gateway",
     logger,
     async task() {
-      await gateway?.reconcile();
+      if (!gateway) return;
+      const before = gateway.state;
+      if (services.synced) {
+        gateway.services = {
+          services: [...services.services.values()],
+          nodeAddresses: nodeAddressesOf(services),
+          announced: new Set(),
+        };
+      }
+      await gateway.reconcile();
+      if (!isDeepStrictEqual(before, gateway.state)) managementTask.trigger();
       alarms.look();
       chassisTask.trigger();
     },
@@ -166,6 +179,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         logger.warn({ reason: network.reason }, "the Node's network annotation can't be understood, it is ignored");
       }
       if (network?.kind === "valid") management.network = network.value;
+      // Before the gateway is known NodePorts are nowhere, which is no reason to take away what leads to them.
+      if (services.synced && gateway && gateway.state.kind !== "waiting") {
+        management.services = hostServicesOf(services, ownGateway());
+      }
       await management.reconcile();
       readyTask.trigger();
     },
@@ -252,6 +269,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     managementTask.trigger();
     chassisTask.trigger();
   });
+  const services = createServiceView({ client: kube, nodeName: config.node, logger });
+  const stopServices = services.onChange(() => {
+    gatewayTask.trigger();
+    managementTask.trigger();
+  });
+  const ownGateway = () => (gateway?.state.kind === "present" ? gateway.state.gateway : undefined);
   const pods = reflectPodsOfNode(kube, config.node, logger);
   const binding = createPortBinding({
     client,
@@ -303,8 +326,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         const devices = describeDevices();
         if (kinds.size === 1 && kinds.has("link") && devices === lastDevices) return;
         lastDevices = devices;
-        gatewayTask.trigger();
         managementTask.trigger();
+        if (kinds.size === 1 && kinds.has("rule")) return;
+        gatewayTask.trigger();
       },
       { logger },
     ),
@@ -367,6 +391,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       listening = false;
       const tasks = [openVswitchTask, gatewayTask, managementTask, chassisTask, leftoversTask, readyTask];
       await Promise.all(tasks.map((task) => task.stop()));
+      stopServices();
+      services.close();
       node.close();
       pods.close();
       binding.close();

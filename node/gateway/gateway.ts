@@ -46,6 +46,8 @@ const settlingMs = 10_000;
 /** Each repair is itself a change of routes: what can't be repaired must not be tried without end. */
 const mostLooksWhileUnsettled = 100;
 
+const noFlows: FlowTable = new Map();
+
 export interface GatewayOptions {
   readonly session: VswitchdSession;
   readonly socket: RouteSocket;
@@ -70,8 +72,8 @@ export type GatewayState =
 
 export interface Gateway {
   readonly state: GatewayState;
-  /** What is reached from outside through the bridge. */
-  services: BridgeServices;
+  /** What is reached from outside through the bridge; undefined = not known yet, flows that are there for it stay. */
+  services: BridgeServices | undefined;
   /** Brings bridge, addresses, routes, guard and flows to what they should be; idempotent. */
   reconcile(): Promise<void>;
   /** vswitchd has restarted: its flows are gone, and its devices are still being set up. */
@@ -84,14 +86,15 @@ export interface Gateway {
 export function createGateway(options: GatewayOptions): Gateway {
   const { session, socket, netfilter, bridgeName, uplink, logger } = options;
   let state: GatewayState = { kind: "waiting", reason: "not looked at yet" };
-  let installedFlows: FlowTable | undefined;
+  /** What is on the bridge; not `isWhole` while flows of a former agent may be there as well. */
+  let installed: { readonly flows: FlowTable; readonly isWhole: boolean } | undefined;
   /** Since the reconciliation under way began. */
   let restarted = false;
   let settledAtMs = performance.now() + settlingMs;
   let looksWhileUnsettled = mostLooksWhileUnsettled;
   let lastMac: string | undefined;
   let mismatch: Datapath | undefined;
-  let services = noServices;
+  let services: BridgeServices | undefined;
 
   async function next(): Promise<GatewayState> {
     let bridge = findBridge(session.replica, bridgeName);
@@ -141,7 +144,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           ...network.addresses.map((address) => address.split("/")[0] ?? address),
           ...readLinkLocalAddresses(socket, device),
         ],
-        services,
+        services: services ?? noServices,
       }),
     );
     if (network.addresses.length === 0) return { kind: "waiting", reason: `${bridgeName} has no address` };
@@ -180,13 +183,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   async function install(flows: readonly BridgeFlow[]): Promise<void> {
-    const before = installedFlows;
     const wanted = new Map(flows.map((flow) => [flowKey(flow), flow.actions]));
+    const before = installed;
     // Until it is done, and if it fails, nobody knows what is there.
-    installedFlows = undefined;
-    const changed = await installFlows(options.rundir, bridgeName, wanted, before);
+    installed = undefined;
+    const isWhole = services !== undefined;
+    const known = isWhole && before?.isWhole !== true ? undefined : (before?.flows ?? noFlows);
+    const changed = await installFlows(options.rundir, bridgeName, wanted, known);
     // A restart of vswitchd meanwhile has emptied the tables again.
-    if (!restarted) installedFlows = wanted;
+    if (!restarted) installed = { flows: wanted, isWhole };
     if (changed === 0) return;
     const level = before === undefined ? "info" : "debug";
     logger[level]({ bridge: bridgeName, flows: wanted.size, changed }, "installed the gateway bridge's flows");
@@ -211,7 +216,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
     },
     vswitchdRestarted() {
-      installedFlows = undefined;
+      installed = undefined;
       restarted = true;
       settledAtMs = performance.now() + settlingMs;
       looksWhileUnsettled = mostLooksWhileUnsettled;

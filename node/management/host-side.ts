@@ -4,6 +4,7 @@ import type { NodeNetworkAnnotation } from "@ovenbird/kube";
 import type { Logger } from "../logger.ts";
 import {
   addAddress,
+  canonicalPrefix,
   deleteAddress,
   deleteRoute,
   type Link,
@@ -73,29 +74,58 @@ export function applyAddresses(socket: RouteSocket, link: Link, network: NodeNet
   }
 }
 
-/** All routes over the management port: each network by the gateway of its family, from the node's management address. */
-export function wantedRoutes(network: NodeNetworkAnnotation, link: string): readonly Route[] {
-  const { addresses, gateways } = network.managementPort;
-  return network.routes.flatMap((destination) => {
-    const family = familyOf(destination);
-    const gateway = gateways.find((candidate) => isIP(candidate) === family);
-    const source = addresses.find((candidate) => familyOf(candidate) === family)?.split("/")[0];
+/**
+ * All routes over the management port: each network by the gateway of its family, from the node's management address.
+ * @param addresses Services' external addresses, which have to be reached the same way
+ */
+export function wantedRoutes(
+  network: NodeNetworkAnnotation,
+  link: string,
+  addresses: readonly string[] = [],
+): readonly Route[] {
+  const { addresses: sources, gateways } = network.managementPort;
+  const byFamily = new Map(
+    [4, 6].map((family) => [
+      family,
+      {
+        gateway: gateways.find((candidate) => isIP(candidate) === family),
+        source: sources.find((candidate) => familyOf(candidate) === family)?.split("/")[0],
+      },
+    ]),
+  );
+  return [...network.routes, ...addresses.map(canonicalPrefix)].flatMap((destination) => {
+    const { gateway, source } = byFamily.get(familyOf(destination)) ?? {};
     return gateway === undefined || source === undefined ? [] : [{ destination, gateway, source, link }];
   });
 }
 
-/** Sets the wanted routes and removes every other one from the link, which carries nobody else's. */
-export function applyRoutes(socket: RouteSocket, link: Link, network: NodeNetworkAnnotation): void {
-  const wanted = wantedRoutes(network, link.name);
+/**
+ * Sets the wanted routes and removes every other one from the link, which carries nobody else's.
+ * @param addresses Services' external addresses; undefined = not known yet, and no route is removed
+ */
+export function applyRoutes(
+  socket: RouteSocket,
+  link: Link,
+  network: NodeNetworkAnnotation,
+  addresses: readonly string[] | undefined,
+): void {
+  const wanted = new Map(
+    wantedRoutes(network, link.name, addresses).map((route) => [canonicalPrefix(route.destination), route]),
+  );
   const present = listRoutes(socket).filter(
     (route) =>
       route.linkIndex === link.index && route.protocol !== RTPROT_KERNEL && !linkOwnPrefix.test(route.destination),
   );
-  for (const route of wanted) {
-    if (!present.some((candidate) => sameRoute(candidate, route))) replaceRoute(socket, route);
-  }
+  const right = new Set<string>();
   for (const route of present) {
-    if (wanted.some((candidate) => sameText(candidate.destination, route.destination))) continue;
+    const destination = canonicalPrefix(route.destination);
+    const same = wanted.get(destination);
+    if (same !== undefined && sameRoute(route, same)) right.add(destination);
+  }
+  for (const [destination, route] of wanted) if (!right.has(destination)) replaceRoute(socket, route);
+  if (addresses === undefined) return;
+  for (const route of present) {
+    if (wanted.has(canonicalPrefix(route.destination))) continue;
     deleteRoute(socket, {
       destination: route.destination,
       link: link.name,
@@ -107,7 +137,6 @@ export function applyRoutes(socket: RouteSocket, link: Link, network: NodeNetwor
 
 function sameRoute(present: ListedRoute, wanted: Route): boolean {
   return (
-    sameText(present.destination, wanted.destination) &&
     sameText(present.gateway, wanted.gateway) &&
     // The kernel does not list the source of an IPv6 route in every version: it is only compared where it does.
     (present.source === undefined || sameText(present.source, wanted.source))

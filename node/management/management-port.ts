@@ -11,6 +11,7 @@ import {
   type VswitchdSession,
 } from "../vswitchd/index.ts";
 import { applyAddresses, applyRoutes, applySysctls } from "./host-side.ts";
+import { applyPolicyRouting, type HostServices } from "./policy-routing.ts";
 
 /** Marks the interface as the agent's own. */
 const ownerKey = "ovenbird.io/owner";
@@ -30,6 +31,8 @@ export interface ManagementPort {
   readonly ready: boolean;
   /** What the controller wants; undefined = not told yet, what stands is left as it is. */
   network: NodeNetworkAnnotation | undefined;
+  /** How the host reaches Services; undefined = not known yet, what stands for them is left as it is. */
+  services: HostServices | undefined;
   /** Brings the interface, its addresses, settings and routes to what the controller wants; idempotent. */
   reconcile(): Promise<void>;
   concerns(row: { readonly name: string }): boolean;
@@ -42,6 +45,7 @@ export interface ManagementPort {
 export function createManagementPort(options: ManagementPortOptions): ManagementPort {
   const { session, socket, integrationBridge, interfaceName, logger } = options;
   let network: NodeNetworkAnnotation | undefined;
+  let services: HostServices | undefined;
   let ready = false;
   let configuredIndex: number | undefined;
 
@@ -54,6 +58,12 @@ export function createManagementPort(options: ManagementPortOptions): Management
     },
     set network(value) {
       network = value;
+    },
+    get services() {
+      return services;
+    },
+    set services(value) {
+      services = value;
     },
     async reconcile() {
       if (!network) return;
@@ -70,7 +80,8 @@ export function createManagementPort(options: ManagementPortOptions): Management
       const { mtuBytes } = network;
       if (!link.up || link.mtuBytes !== mtuBytes) setLink(socket, interfaceName, { up: true, mtuBytes });
       applyAddresses(socket, link, network);
-      applyRoutes(socket, link, network);
+      applyRoutes(socket, link, network, services?.routedAddresses);
+      applyPolicyRouting(socket, link, network, services);
       ready = true;
       if (configuredIndex !== link.index) {
         configuredIndex = link.index;

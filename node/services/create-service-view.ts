@@ -1,4 +1,5 @@
 import {
+  addressPools,
   endpointSlices,
   isKubeError,
   type KubeClient,
@@ -14,14 +15,6 @@ import { projectPeerNode } from "./project-node.ts";
 import { projectPool } from "./project-pool.ts";
 import { projectService, type ServiceSpec } from "./project-service.ts";
 import type { IpFamily, NodeService, PeerNode, PoolView, ServiceView, ViewChange } from "./service-view.ts";
-
-const addressPools: Resource = {
-  group: "ovenbird.io",
-  version: "v1alpha1",
-  plural: "addresspools",
-  kind: "AddressPool",
-  namespaced: false,
-};
 
 export interface ServiceViewOptions {
   readonly client: Pick<KubeClient, "listPage" | "watch">;
@@ -136,10 +129,10 @@ export function createServiceView(options: ServiceViewOptions): ServiceView {
         changes.add("pools");
       },
       {
-        // A cluster without the resource has no pools: nothing to be warned of.
-        logger: { ...quiet(logger) },
+        // A cluster without the resource has no pools: nothing to be warned of, and nothing to wait for.
+        logger: quiet(logger),
         onProblem(problem) {
-          if (problem.kind !== "failed" || !isKubeError(problem.error, "NOT_FOUND")) return;
+          if (problem.kind !== "failed" || !isKubeError(problem.error, "NOT_FOUND", "FORBIDDEN")) return;
           if (missing.delete("addresspools")) soon();
         },
       },
