@@ -41,7 +41,9 @@ export const localTable = 255;
 
 /** IP's protocol numbers. */
 const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const;
-const protocolNames: ReadonlyMap<number, string> = new Map(Object.entries(protocolNumbers).map(([name, number]) => [number, name]));
+const protocolNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name]),
+);
 
 /** One rule of the routing policy database (ip-rule(8)) that looks a table up. */
 export interface Rule {
