@@ -97,21 +97,21 @@ export function arrange(previous: readonly string[], wanted: readonly string[]):
     slots[position] = backend;
     add(backend, 1);
   }
-  for (const backend of added) admit(backend, slots, counts, add);
+  for (const backend of added) admit(backend, survivors, slots, counts, add);
   return slots;
 }
 
-/** Gives a new backend as many positions as the others have at least. */
+/** Gives a new backend as many positions as each of those has that were there before, or one less. */
 function admit(
   backend: string,
+  survivors: ReadonlySet<string>,
   slots: string[],
   counts: ReadonlyMap<string, number>,
   add: (backend: string, by: 1 | -1) => void,
 ): void {
   const own = (): number => counts.get(backend) ?? 0;
   let least = Number.POSITIVE_INFINITY;
-  // Others that are new, too, and not yet admitted don't count.
-  for (const [other, count] of counts) if (other !== backend && count > 0 && count < least) least = count;
+  for (const survivor of survivors) least = Math.min(least, counts.get(survivor) ?? 0);
   const takeFromRichest = (floor: number): boolean => {
     const richest = extreme(counts, -1);
     if ((counts.get(richest) ?? 0) <= floor) return false;
@@ -122,7 +122,7 @@ function admit(
   };
   while (own() < least && takeFromRichest(least)) {}
   const missing = least - own();
-  if (missing > 0 && (own() === 0 && least === 1 ? true : slots.length + missing <= longestShared)) {
+  if (missing > 0 && (least === 1 || slots.length + missing <= longestShared)) {
     for (let count = 0; count < missing; count++) {
       slots.push(backend);
       add(backend, 1);
