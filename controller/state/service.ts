@@ -1,5 +1,6 @@
 import { cidrOf, type Family, formatAddress, parseAddress, parseAddressWithPrefix } from "../ipam/address.ts";
 import { createInterner, internText } from "./interner.ts";
+import { type LoadBalancerRecord, projectLoadBalancer } from "./load-balancer.ts";
 import { listAt, metadataOf, objectAt, textAt } from "./raw-object.ts";
 
 export type Protocol = "tcp" | "udp" | "sctp";
@@ -31,6 +32,8 @@ export interface ServiceRecord {
   readonly externalIps: readonly string[];
   /** `status.loadBalancer.ingress` of ipMode VIP; empty for other types than LoadBalancer. */
   readonly ingressIps: readonly string[];
+  /** What concerns the allocation of `ingressIps`; absent for most Services. */
+  readonly loadBalancer: LoadBalancerRecord | undefined;
   readonly internalLocal: boolean;
   readonly externalLocal: boolean;
   /** Present with sessionAffinity ClientIP. */
@@ -155,6 +158,7 @@ export function projectService(raw: unknown): ServiceRecord {
     ports: portsOf(listAt(spec.ports), isBalanced || type === "NodePort", invalid),
     externalIps: addressesOf(listAt(spec.externalIPs), "external IP", invalid),
     ingressIps: isBalanced ? addressesOf(ingressOf(status), "ingress IP", invalid) : none,
+    loadBalancer: projectLoadBalancer(raw),
     internalLocal: spec.internalTrafficPolicy === "Local",
     externalLocal: spec.externalTrafficPolicy === "Local",
     affinitySeconds: affinityOf(spec),
