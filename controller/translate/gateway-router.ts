@@ -3,7 +3,8 @@ import type { NodeChassisAnnotation } from "@ovenbird/kube";
 import { formatAddress, parseAddressWithPrefix } from "../ipam/address.ts";
 import { firstGatewayOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { Bundle, DesiredRow, Membership, NorthboundTable } from "./desired.ts";
+import type { Bundle, Membership, NorthboundTable } from "./desired.ts";
+import { gatewaysGroup, groupRow, nodeGatewayGroup } from "./load-balancer-groups.ts";
 import {
   defaultTenant,
   externalLocalnet,
@@ -15,7 +16,7 @@ import {
   joinToGateway,
   tenantToJoin,
 } from "./names.ts";
-import { nodeOwner } from "./node-switch.ts";
+import { nodeOwner } from "./node-owner.ts";
 import { macOnJoin, type NodeFamily, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow } from "./owner.ts";
 import { joinSwitchUuid, tenantRouterUuid } from "./tenant-router.ts";
@@ -30,7 +31,7 @@ function memberships(
   table: NorthboundTable,
   row: string,
   column: string,
-  members: readonly DesiredRow[],
+  members: readonly { readonly uuid: string }[],
 ): readonly Membership[] {
   return members.map(({ uuid }) => ({ table, row, column, member: uuid }));
 }
@@ -105,7 +106,12 @@ function externalSide(
     name: externalToGateway(name),
     type: "router",
     addresses: ["router"],
-    options: { "router-port": gatewayToExternal(name), "nat-addresses": "router" },
+    options: {
+      "router-port": gatewayToExternal(name),
+      "nat-addresses": "router",
+      // Every node would announce services' addresses as its own; the agents agree on one that does.
+      "exclude-lb-vips-from-garp": "true",
+    },
   });
   const localnet = desiredRow("Logical_Switch_Port", owner, "external.localnet", {
     name: externalLocalnet(name),
@@ -158,13 +164,17 @@ export function gatewayRouterBundle(
       chassis: systemId,
       // Without it each gateway router would have flows for all the others on the join switch: nodes² of them.
       dynamic_neigh_routers: "true",
+      // The backend may be on another node, whose own gateway would answer the client: replies have to come back here.
+      lb_force_snat_ip: "router_ip",
     },
   });
   const externalRow = desiredRow("Logical_Switch", owner, "external", { name: externalSwitch(name) });
+  const group = nodeGatewayGroup(name);
   const routes = [...join.back, ...external.routes];
   return {
     rows: [
       router,
+      groupRow(group),
       externalRow,
       join.routerPort,
       join.switchPort,
@@ -183,6 +193,7 @@ export function gatewayRouterBundle(
       ...memberships("Logical_Router", tenantRouterUuid, "static_routes", join.out),
       ...memberships("Logical_Router", router.uuid, "static_routes", routes),
       ...memberships("Logical_Router", router.uuid, "policies", join.guards),
+      ...memberships("Logical_Router", router.uuid, "load_balancer_group", [gatewaysGroup, group]),
       ...memberships("Logical_Router", router.uuid, "nat", external.translations),
     ],
   };

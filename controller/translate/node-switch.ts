@@ -1,15 +1,14 @@
 import { routerOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { Bundle, Owner } from "./desired.ts";
+import type { Bundle } from "./desired.ts";
 import { groupRow, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
 import { defaultTenant, nodeSwitch, switchToTenant, tenantToSwitch } from "./names.ts";
+import { nodeOwner } from "./node-owner.ts";
 import { macInBlock, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
 import { tenantRouterUuid } from "./tenant-router.ts";
 
-export function nodeOwner(name: string): Owner {
-  return { kind: "Node", key: name };
-}
+export { nodeOwner } from "./node-owner.ts";
 
 /** The switch on which a node's pods and its management port are. */
 export function nodeSwitchUuid(name: string): string {

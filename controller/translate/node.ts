@@ -1,11 +1,14 @@
 import type { NodeNetworkAnnotation } from "@ovenbird/kube";
 import { bitsOf } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import { chassisTemplateVarBundle } from "./chassis-template-var.ts";
 import type { Bundle } from "./desired.ts";
 import { gatewayRouterBundle } from "./gateway-router.ts";
 import { hairpinAddresses } from "./hairpin.ts";
 import { managementMac, managementPortBundle } from "./management-port.ts";
 import { managementPort } from "./names.ts";
+import { nodeAddressesBundle } from "./node-addresses.ts";
+import { nodePortPolicies } from "./node-port-policies.ts";
 import { nodeSwitchBundle } from "./node-switch.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
 
@@ -18,9 +21,14 @@ export function nodeBundle(network: NetworkConfig, topology: NodeTopology): Bund
   const parts = [
     nodeSwitchBundle(network, topology),
     managementPortBundle(network, topology),
+    nodeAddressesBundle(network, topology),
+    chassisTemplateVarBundle(topology),
     ...(chassis?.gateway === undefined
       ? []
-      : [gatewayRouterBundle(network, topology, chassis.systemId, chassis.gateway)]),
+      : [
+          gatewayRouterBundle(network, topology, chassis.systemId, chassis.gateway),
+          nodePortPolicies(network, topology),
+        ]),
   ];
   return {
     rows: parts.flatMap(({ rows }) => rows),

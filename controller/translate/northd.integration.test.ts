@@ -11,7 +11,9 @@ import { createIpam } from "../ipam/ipam.ts";
 import { parseNetworkConfig } from "../ipam/network-config.ts";
 import { projectNode } from "../state/node.ts";
 import { projectPod } from "../state/pod.ts";
+import { nodeAddressVariable } from "./chassis-template-var.ts";
 import type { BundleChange } from "./desired.ts";
+import { gatewaysGroup, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
 import { ownerKey } from "./owner.ts";
 
 const run = promisify(execFile);
@@ -56,11 +58,29 @@ async function write(client: Client<UntypedModel>, changes: readonly BundleChang
   const transaction = client.transaction();
   const bundles = changes.flatMap(({ bundle }) => bundle ?? []);
   for (const { table, uuid, owner, columns } of bundles.flatMap(({ rows }) => rows)) {
-    transaction.insert(table, { ...columns, external_ids: { [ownerKey]: owner } }, uuid);
+    const externalIds = table === "Load_Balancer_Group" ? {} : { external_ids: { [ownerKey]: owner } };
+    transaction.insert(table, { ...columns, ...externalIds }, uuid);
   }
   for (const { table, row, column, member } of bundles.flatMap(({ memberships }) => memberships)) {
     transaction.mutate(table, row, { [column]: { insert: [member] } });
   }
+  await transaction.commit();
+}
+
+/** A service by each of the ways in: its own address from every switch, a port of each node from outside and inside. */
+async function writeLoadBalancers(client: Client<UntypedModel>): Promise<void> {
+  const transaction = client.transaction();
+  const uuids = ["1", "2"].map((digit) => `0000000${digit}-0000-4000-8000-0000000000aa`);
+  const common = { protocol: "tcp", selection_fields: ["ip_src", "ip_dst", "tp_src", "tp_dst"] };
+  const vips = { "10.96.0.9:80": "10.244.2.3:8080", "[fd00:10:96::9]:80": "[fd00:10:244:2::3]:8080" };
+  transaction.insert("Load_Balancer", { name: "cluster", vips, ...common }, uuids[0]);
+  const options = { template: "true", "address-family": "ipv6" };
+  const port = { [`^${nodeAddressVariable(6, 0)}:30080`]: "[fd00:10:244:2::3]:8080" };
+  transaction.insert("Load_Balancer", { name: "port", vips: port, options, ...common }, uuids[1]);
+  const [cluster = "", nodePort = ""] = uuids;
+  transaction.mutate("Load_Balancer_Group", switchesGroup("").uuid, { load_balancer: { insert: uuids } });
+  transaction.mutate("Load_Balancer_Group", gatewaysGroup.uuid, { load_balancer: { insert: [nodePort] } });
+  transaction.mutate("Load_Balancer_Group", nodeSwitchGroup("n1").uuid, { load_balancer: { insert: [cluster] } });
   await transaction.commit();
 }
 
@@ -116,7 +136,12 @@ describe("ovn-northd", () => {
     nbClient = createClient<UntypedModel>({ endpoints: northbound.endpoint, database: "OVN_Northbound" });
     sbClient = createClient<UntypedModel>({ endpoints: southbound.endpoint, database: "OVN_Southbound" });
     await Promise.all([nbClient.ready(), sbClient.ready()]);
-    sb = await sbClient.replicate({ SB_Global: ["nb_cfg"], Port_Binding: "all" });
+    sb = await sbClient.replicate({
+      SB_Global: ["nb_cfg"],
+      Port_Binding: "all",
+      Address_Set: "all",
+      Chassis_Template_Var: "all",
+    });
     const nb = await nbClient.replicate({ NB_Global: ["nb_cfg"] });
     northd = spawn(
       "ovn-northd",
@@ -131,6 +156,7 @@ describe("ovn-northd", () => {
     await until(nb, () => nb.table("NB_Global").size === 1);
     await writeChassis(sbClient);
     await write(nbClient, graph.flush());
+    await writeLoadBalancers(nbClient);
     const [global] = [...nb.table("NB_Global").values()];
     if (global === undefined) throw new Error("northd made no NB_Global row");
     await nbClient.transaction().update("NB_Global", global._uuid, { nb_cfg: 1 }).commit();
@@ -162,7 +188,7 @@ describe("ovn-northd", () => {
   }
 
   /** A packet as a pod sends it: to its router. */
-  function fromPod(key: string, destination: string): Promise<string> {
+  function fromPod(key: string, destination: string, port = 80): Promise<string> {
     const network = graph.podNetwork(key);
     if (network === undefined) throw new Error(`${key} has no port`);
     const family = destination.includes(":") ? 6 : 4;
@@ -176,7 +202,7 @@ describe("ovn-northd", () => {
       `ip${family}.src == ${source}`,
       `ip${family}.dst == ${destination}`,
       "ip.ttl == 64",
-      "tcp.dst == 80",
+      `tcp.dst == ${port}`,
     ];
     return trace(`n${Number(block) + 1}`, packet.join(" && "));
   }
@@ -232,6 +258,33 @@ describe("ovn-northd", () => {
       expect(text).toMatch(new RegExp(`ct_snat\\(ip[46]\\.src=${source}\\)`));
       expect(text).toMatch(/output\("external\.n2-localnet"\)/);
     }
+  });
+
+  it("balances a service's address on the switch of the client", async () => {
+    expect(await fromPod("demo/p0", "10.96.0.9")).toMatch(/output\("demo_p4"\)/);
+    expect(await fromPod("demo/p2", "fd00:10:96::9")).toMatch(/output\("demo_p4"\)/);
+  });
+
+  it("lets nothing for a service out of the cluster that no load balancer took", async () => {
+    expect(await fromPod("demo/p0", "10.96.0.10")).not.toMatch(/output\(/);
+    expect(await fromPod("demo/p0", "fd00:10:96::10")).not.toMatch(/output\(/);
+  });
+
+  it("tells every chassis the addresses of its node", () => {
+    const variables = [...sb.table("Chassis_Template_Var").values()].map(({ chassis, variables }) => [
+      chassis,
+      (variables as ReadonlyMap<string, string>).get("NODE_IPV6_0"),
+    ]);
+    expect(variables.sort()).toEqual([1, 2, 3].map((number) => [`chassis-${number}`, `fc00:50::1${number}`]));
+  });
+
+  it("knows the set of the nodes' addresses", () => {
+    const sets = new Map([...sb.table("Address_Set").values()].map(({ name, addresses }) => [name, addresses]));
+    expect([...(sets.get("default.nodes.ipv4") as ReadonlySet<string>)].sort()).toEqual([
+      "192.168.50.11",
+      "192.168.50.12",
+      "192.168.50.13",
+    ]);
   });
 
   it("drops what is for an address of the cluster that no node has", async () => {

@@ -1,14 +1,15 @@
 import { formatAddress } from "../ipam/address.ts";
 import { joinAddress } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { Bundle, Membership, Owner } from "./desired.ts";
+import type { Bundle, Membership } from "./desired.ts";
 import { gatewaysGroup, groupRow, switchesGroup } from "./load-balancer-groups.ts";
 import { defaultTenant, joinSwitch, joinToTenant, tenantToJoin } from "./names.ts";
+import { nodeAddressSets } from "./node-addresses.ts";
 import { macOnJoin, tenantJoinOffset } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
+import { tenantOwner } from "./tenant-owner.ts";
 
-/** The owner of what all nodes share. */
-export const tenantOwner: Owner = { kind: "Tenant", key: defaultTenant };
+export { tenantOwner } from "./tenant-owner.ts";
 
 /** The tenant's router; node bundles hang their ports and routes on it. */
 export const tenantRouterUuid = rowUuid("Logical_Router", ownerText(tenantOwner, "router"));
@@ -33,7 +34,18 @@ export function tenantBundle(network: NetworkConfig, zones: readonly string[]): 
     addresses: ["router"],
     options: { "router-port": tenantToJoin(defaultTenant) },
   });
+  // Balanced addresses never come here: what does is of no service, or of one whose endpoints are on other nodes only.
+  const leftovers = network.services.cidrs.map(({ family, text }) =>
+    desiredRow("Logical_Router_Policy", tenantOwner, `services.ipv${family}`, {
+      priority: 1500,
+      match: `ip${family}.dst == ${text}`,
+      action: "drop",
+    }),
+  );
   const memberships: Membership[] = [
+    ...leftovers.map(
+      ({ uuid }): Membership => ({ table: "Logical_Router", row: tenantRouterUuid, column: "policies", member: uuid }),
+    ),
     { table: "Logical_Router", row: tenantRouterUuid, column: "ports", member: routerPort.uuid },
     { table: "Logical_Switch", row: joinSwitchUuid, column: "ports", member: switchPort.uuid },
   ];
@@ -47,6 +59,8 @@ export function tenantBundle(network: NetworkConfig, zones: readonly string[]): 
       desiredRow("Logical_Switch", tenantOwner, "join", { name: joinSwitch }),
       routerPort,
       switchPort,
+      ...leftovers,
+      ...nodeAddressSets(network),
       ...[gatewaysGroup, ...zones.map(switchesGroup)].map(groupRow),
     ],
     memberships,

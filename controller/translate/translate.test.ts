@@ -46,8 +46,31 @@ describe("the tenant", () => {
       },
     });
     expect(bundle.memberships.map(({ row, column }) => [row, column])).toEqual([
+      [tenantRouterUuid, "policies"],
+      [tenantRouterUuid, "policies"],
       [tenantRouterUuid, "ports"],
       [joinSwitchUuid, "ports"],
+    ]);
+  });
+
+  it("has a load balancer group for all gateways, and one for the switches of each zone", () => {
+    const rows = tenantBundle(dualStack, ["", "b"]).rows.filter(({ table }) => table === "Load_Balancer_Group");
+    expect(rows.map(({ owner, columns }) => [owner, columns.name])).toEqual([
+      ["Tenant/default#gateways", "default.gateways"],
+      ["Tenant/default#switches@", "default.switches@"],
+      ["Tenant/default#switches@b", "default.switches@b"],
+    ]);
+  });
+
+  it("drops what is for a service and was not balanced, and has sets of all nodes' addresses", () => {
+    const bundle = tenantBundle(dualStack, [""]);
+    expect(Object.values(rowsOf(bundle, "Logical_Router_Policy"))).toEqual([
+      { priority: 1500, match: "ip4.dst == 10.96.0.0/16", action: "drop" },
+      { priority: 1500, match: "ip6.dst == fd00:10:96::/112", action: "drop" },
+    ]);
+    expect(Object.values(rowsOf(bundle, "Address_Set")).map(({ name }) => name)).toEqual([
+      "default.nodes.ipv4",
+      "default.nodes.ipv6",
     ]);
   });
 });
@@ -85,7 +108,12 @@ describe("a node", () => {
     expect(rowsOf(bundle, "Logical_Router")).toEqual({
       "Node/n7#gateway": {
         name: "gateway.n7",
-        options: { always_learn_from_arp_request: "false", chassis: "c7", dynamic_neigh_routers: "true" },
+        options: {
+          always_learn_from_arp_request: "false",
+          chassis: "c7",
+          dynamic_neigh_routers: "true",
+          lb_force_snat_ip: "router_ip",
+        },
       },
     });
     expect(rowsOf(bundle, "Logical_Router_Port")).toMatchObject({
@@ -131,6 +159,51 @@ describe("a node", () => {
     expect(text(ipv6Only)).not.toMatch(/ipv4/);
   });
 
+  it("is in its zone's group and in groups of its own", () => {
+    const names = new Map(
+      [tenantBundle(dualStack, ["", "b"]), nodeBundle(dualStack, withGateway)].flatMap(({ rows }) =>
+        rows.map(({ uuid, columns }) => [uuid, columns.name]),
+      ),
+    );
+    const groups = nodeBundle(dualStack, withGateway).memberships.flatMap(({ row, column, member }) =>
+      column === "load_balancer_group" ? [`${names.get(row)} ${names.get(member)}`] : [],
+    );
+    expect(groups).toEqual([
+      "n7 default.switches@b",
+      "n7 switch.n7",
+      "gateway.n7 default.gateways",
+      "gateway.n7 gateway.n7",
+    ]);
+  });
+
+  it("tells templates of load balancers its addresses, once its chassis is known", () => {
+    const templates = (topology: NodeTopology) =>
+      Object.values(rowsOf(nodeBundle(dualStack, topology), "Chassis_Template_Var"));
+    expect(templates(bare)).toEqual([]);
+    const addresses = ["192.168.0.7", "192.168.9.7", "fc00::7"];
+    expect(templates({ ...withGateway, addresses })).toEqual([
+      {
+        chassis: "c7",
+        variables: { NODE_IPV4_0: "192.168.0.7", NODE_IPV4_1: "192.168.9.7", NODE_IPV6_0: "fc00::7" },
+      },
+    ]);
+  });
+
+  it("sends its pods to other nodes' NodePorts over the underlay, from its own chassis alone", () => {
+    const policies = rowsOf(nodeBundle(dualStack, withGateway), "Logical_Router_Policy");
+    const here = 'is_chassis_resident("management.n7") && inport == "default-to-switch.n7"';
+    const ports = "30000 <= tcp.dst <= 32767 || 30000 <= udp.dst <= 32767 || 30000 <= sctp.dst <= 32767";
+    expect(policies).toMatchObject({
+      "Node/n7#nodeport.own.ipv4": { priority: 1401, match: `${here} && ip4.dst == 192.168.0.7`, action: "allow" },
+      "Node/n7#nodeport.ipv6": {
+        priority: 1400,
+        match: `${here} && ip6.dst == $default.nodes.ipv6 && (${ports})`,
+        action: "reroute",
+        nexthops: ["fd98::7"],
+      },
+    });
+  });
+
   for (const [families, network] of Object.entries({ dualStack, ipv4Only, ipv6Only })) {
     it(`refers only to rows that it or the tenant has, and has no row twice (${families})`, () => {
       const bundles = [
@@ -141,8 +214,8 @@ describe("a node", () => {
       const uuids = bundles.flatMap(({ rows }) => rows.map(({ uuid }) => uuid));
       expect(new Set(uuids).size).toBe(uuids.length);
       const known = new Set(uuids);
-      for (const { row, member } of bundles.flatMap(({ memberships }) => memberships)) {
-        expect([known.has(row), known.has(member)]).toEqual([true, true]);
+      for (const { row, column, member } of bundles.flatMap(({ memberships }) => memberships)) {
+        expect([known.has(row), column === "addresses" || known.has(member)]).toEqual([true, true]);
       }
     });
   }

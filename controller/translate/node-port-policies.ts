@@ -1,0 +1,49 @@
+import { isIP } from "node:net";
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Bundle, DesiredRow } from "./desired.ts";
+import { defaultTenant, managementPort, tenantToSwitch } from "./names.ts";
+import { nodeAddressSet } from "./node-addresses.ts";
+import { nodeOwner } from "./node-owner.ts";
+import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
+import { desiredRow } from "./owner.ts";
+import { tenantRouterUuid } from "./tenant-router.ts";
+
+/**
+ * A pod's way to NodePorts of other nodes: out by its own node's gateway and over the underlay, as a client from
+ * outside comes. Over the other node's management port, where pods meet nodes otherwise, it would pass no load
+ * balancer: a switch's load balancers act on what its own ports send.
+ */
+export function nodePortPolicies(network: NetworkConfig, { name, block, addresses }: NodeTopology): Bundle {
+  const owner = nodeOwner(name);
+  const { first, last } = network.services.nodePorts;
+  const ports = ["tcp", "udp", "sctp"].map((protocol) => `${first} <= ${protocol}.dst <= ${last}`).join(" || ");
+  // Only what the node's own pods send passes the router on this chassis; elsewhere these would be flows for nothing,
+  // as many as there are pairs of nodes.
+  const fromHere = `is_chassis_resident("${managementPort(name)}") && inport == "${tenantToSwitch(defaultTenant, name)}"`;
+  const rows = nodeFamilies(network, block).flatMap(({ family, gatewayOnJoin }): DesiredRow[] => {
+    const own = addresses.filter((address) => isIP(address) === family);
+    if (own.length === 0) return [];
+    const destination = `ip${family}.dst`;
+    return [
+      // An address of its own is balanced on the switch; what isn't balanced is for the node itself.
+      desiredRow("Logical_Router_Policy", owner, `nodeport.own.ipv${family}`, {
+        priority: 1401,
+        match: `${fromHere} && ${destination} == ${own.length === 1 ? own[0] : `{${own.join(", ")}}`}`,
+        action: "allow",
+      }),
+      desiredRow("Logical_Router_Policy", owner, `nodeport.ipv${family}`, {
+        priority: 1400,
+        match: `${fromHere} && ${destination} == $${nodeAddressSet(family)} && (${ports})`,
+        action: "reroute",
+        nexthops: [gatewayOnJoin],
+      }),
+    ];
+  });
+  const memberships = rows.map(({ uuid }) => ({
+    table: "Logical_Router" as const,
+    row: tenantRouterUuid,
+    column: "policies",
+    member: uuid,
+  }));
+  return { rows, memberships };
+}
