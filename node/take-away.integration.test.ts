@@ -30,7 +30,8 @@ afterAll(() => host?.stop());
 function network(): string {
   const addresses = host.inNode("sh", "-c", "ip -o address show scope global | awk '{ print $2, $4 }'");
   const routes = host.inNode("sh", "-c", "{ ip route; ip -6 route | grep default; } | sed 's/ proto [a-z]*//' | sort");
-  return (addresses + routes).replaceAll(/ +$/gm, "");
+  const rules = host.inNode("sh", "-c", "ip rule | sed 's/ proto [a-z]*//'; ip -6 rule");
+  return (addresses + routes + rules).replaceAll(/ +$/gm, "");
 }
 
 function run(commands: string): void {
@@ -58,6 +59,7 @@ describe("the commands of docs/install.md that take Ovenbird away", () => {
           gateways: ["10.244.0.1"],
         },
         routes: ["10.244.0.0/16"],
+        nodePorts: { first: 30_000, last: 32_767 },
         mtuBytes: 1400,
       }),
     });
@@ -67,9 +69,11 @@ describe("the commands of docs/install.md that take Ovenbird away", () => {
     await host.until("the mapping is set", () =>
       host.vsctl("--bare", "get", "Open_vSwitch", ".", "external_ids").includes("physnet"),
     );
+    await host.until("NodePorts lead to OVN", () => host.inNode("ip", "rule").includes("dport 30000-32767"));
     expect(await agent.end()).toBe(0);
 
     run(block("rm -f"));
+    run(block("ip $family rule"));
     run(block("uplink=eth1"));
     run(block("ovn-bridge-mappings"));
     expect(existsSync(conflist)).toBe(false);
