@@ -33,23 +33,36 @@ export interface PodSpec {
   readonly name: string;
   readonly nodeName?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly hostNetwork?: boolean;
+  /** A name for the first TCP port. */
+  readonly portName?: string;
   readonly tcp?: readonly number[];
   readonly udp?: readonly number[];
+  readonly sctp?: readonly number[];
 }
 
 export const isReady = (pod: Pod | undefined): boolean =>
   pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
 
-export function podObject({ name, nodeName, annotations, hostNetwork, tcp = [8080], udp = [] }: PodSpec): object {
+export function podObject(pod: PodSpec): object {
+  const { name, nodeName, annotations, labels, hostNetwork, portName, tcp = [8080], udp = [], sctp = [] } = pod;
   const ports = [
-    ...tcp.map((containerPort) => ({ containerPort, protocol: "TCP" })),
+    ...tcp.map((containerPort, index) => ({
+      ...{ containerPort, protocol: "TCP" },
+      ...(portName === undefined || index > 0 ? {} : { name: portName }),
+    })),
     ...udp.map((containerPort) => ({ containerPort, protocol: "UDP" })),
+    ...sctp.map((containerPort) => ({ containerPort, protocol: "SCTP" })),
   ];
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name, namespace: "default", ...(annotations === undefined ? {} : { annotations }) },
+    metadata: {
+      ...{ name, namespace: "default" },
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(labels === undefined ? {} : { labels }),
+    },
     spec: {
       ...(nodeName === undefined ? {} : { nodeName }),
       ...(hostNetwork === undefined ? {} : { hostNetwork }),
