@@ -36,6 +36,8 @@ export interface LabOptions {
   readonly kubeconfig?: string;
   /** Whether to create the demonstration pods; default true. */
   readonly demoPods?: boolean;
+  /** Zones that the nodes get in turn; default none. */
+  readonly zones?: readonly string[];
   /** Told of each step of the way. */
   readonly onEvent?: (event: SupervisorEvent) => void;
   /** Leave a lab that does not come up as it is, to look into; default false. */
@@ -142,7 +144,13 @@ function named(name = defaultName, before = ""): string {
 /** How a running lab is otherwise than what was asked for; what was not said differs from nothing. */
 export function differencesOf(
   config: LabConfig,
-  { nodes, families, kubeconfig, demoPods }: Pick<LabOptions, "nodes" | "families" | "kubeconfig" | "demoPods">,
+  {
+    nodes,
+    families,
+    kubeconfig,
+    demoPods,
+    zones,
+  }: Pick<LabOptions, "nodes" | "families" | "kubeconfig" | "demoPods" | "zones">,
 ): readonly string[] {
   return [
     nodes === undefined || nodes === config.nodes ? "" : `${config.nodes} node${config.nodes === 1 ? "" : "s"}`,
@@ -153,6 +161,11 @@ export function differencesOf(
       ? ""
       : `the API of ${config.kubeconfig ?? "its own"}`,
     demoPods !== false || !config.demoPods ? "" : "demonstration pods",
+    zones === undefined || zones.join() === config.zones.join()
+      ? ""
+      : config.zones.length === 0
+        ? "no zones"
+        : `the zones ${config.zones.join(", ")}`,
   ].filter((difference) => difference !== "");
 }
 
@@ -173,6 +186,7 @@ async function configOf(options: LabOptions): Promise<LabConfig> {
         }),
     apiPort: await freePort(),
     demoPods: options.demoPods ?? true,
+    zones: options.zones ?? [],
   });
 }
 

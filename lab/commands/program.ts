@@ -48,6 +48,7 @@ export function program(): Command {
     .addOption(new Option("--ipv4-only", "IPv4 alone").conflicts(["ipv6Only", "dual"]))
     .addOption(new Option("--ipv6-only", "IPv6 alone").conflicts(["ipv4Only", "dual"]))
     .addOption(new Option("--dual", "both families (the default)").conflicts(["ipv4Only", "ipv6Only"]))
+    .option("--zones <zones>", "zones of the nodes, in turn, separated by commas", (text: string) => text.split(","))
     .option("--no-demo-pods", "without the demonstration pods")
     .option("--no-check", "without the connectivity matrix at the end")
     .option("--keep", "leave a lab that does not come up as it is, to look into")

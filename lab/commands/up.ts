@@ -15,6 +15,7 @@ export interface UpFlags {
   readonly ipv6Only?: boolean;
   readonly dual?: boolean;
   readonly demoPods: boolean;
+  readonly zones?: readonly string[];
   readonly check: boolean;
   readonly keep?: boolean;
   readonly json?: boolean;
@@ -28,11 +29,12 @@ export async function up(flags: UpFlags): Promise<number> {
   const interruption = interruptible();
   let lab: Lab;
   try {
-    const { name, nodes, kubeconfig, demoPods } = flags;
+    const { name, nodes, kubeconfig, demoPods, zones } = flags;
     lab = await startLab({
       ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(userFolder(), kubeconfig) }),
       ...(nodes === undefined ? {} : { nodes }),
       ...(families === undefined ? {} : { families }),
+      ...(zones === undefined ? {} : { zones }),
       name,
       demoPods,
       keepFailed: flags.keep === true,

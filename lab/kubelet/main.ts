@@ -6,7 +6,7 @@ import { serveControl } from "../control/server.ts";
 import { createProber } from "../probe/index.ts";
 import { nodeFiles } from "../supervisor/plan.ts";
 import { nodeIdentity, nodePort } from "../topology/host-ports.ts";
-import { labConfig, layoutOf, namespacePath, paths } from "../topology/layout.ts";
+import { labConfig, layoutOf, namespacePath, paths, zoneOf } from "../topology/layout.ts";
 import { startKubelet } from "./kubelet.ts";
 
 const { values } = parseArgs({ options: { lab: { type: "string" }, node: { type: "string" } } });
@@ -32,7 +32,7 @@ prober.serve({
 const kubelet = startKubelet({
   client: createKubeClient(loadKubeConfig({ path: files.kubeconfig }), { logger }),
   labName: layout.config.name,
-  node: { name: node.name, addresses: node.addresses },
+  node: { name: node.name, addresses: node.addresses, zone: zoneOf(layout, node) },
   namespace,
   cni: {
     conf: files.cniConfFolder,

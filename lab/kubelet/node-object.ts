@@ -4,6 +4,8 @@ import { isKubeError, type KubeClient, leases, nodes } from "@ovenbird/kube";
 export interface NodeIdentity {
   readonly name: string;
   readonly addresses: readonly string[];
+  /** Its label `topology.kubernetes.io/zone`. */
+  readonly zone?: string | undefined;
 }
 
 /** Kubelet's default for `nodeStatusUpdateFrequency`, and for the renewal of its Lease. */
@@ -19,6 +21,7 @@ export async function registerNode(client: KubeClient, node: NodeIdentity): Prom
     "kubernetes.io/os": "linux",
     "kubernetes.io/arch": os.arch() === "x64" ? "amd64" : os.arch(),
     "ovenbird.io/lab": "true",
+    ...(node.zone === undefined ? {} : { "topology.kubernetes.io/zone": node.zone }),
   };
   try {
     await client.create(nodes, {}, { apiVersion: "v1", kind: "Node", metadata: { name: node.name, labels }, spec: {} });

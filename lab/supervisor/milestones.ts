@@ -11,6 +11,7 @@ import {
 } from "@ovenbird/kube";
 import { z } from "zod";
 import { type Layout, paths } from "../topology/layout.ts";
+import { applyDefinitions, createClusterServices } from "./cluster-objects.ts";
 import { demoNamespace, demoPod, demoPodNames, demoSelector } from "./demo-pods.ts";
 import { podHealth } from "./pod-health.ts";
 import type { Milestones } from "./supervisor.ts";
@@ -42,6 +43,10 @@ export function createMilestones(layout: Layout): Milestones {
           {},
           { apiVersion: "v1", kind: "Namespace", metadata: { name } },
         );
+      if (layout.config.kubeconfig === undefined) {
+        await applyDefinitions(connected());
+        await createClusterServices(connected(), layout);
+      }
     },
     async nodeReady(name, signal, waiting) {
       const problems = new Map<string, string | undefined>([[name, "it is not registered"]]);

@@ -170,6 +170,23 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
             ready: { kind: "started" },
             after: ["api", "forward"],
           },
+          {
+            name: "endpoints",
+            command: [...program("lab/endpoints/main.ts"), "--kubeconfig", kubeconfig],
+            ready: { kind: "started" },
+            after: ["api", "forward"],
+          },
+          {
+            name: "dns",
+            namespace: central.namespace,
+            command: [
+              ...program("lab/dns/main.ts"),
+              ...["--kubeconfig", centralFiles(layout).controllerKubeconfig],
+              ...central.addresses.flatMap((address) => ["--listen", address]),
+            ],
+            ready: { kind: "started" },
+            after: ["api"],
+          },
         ]
       : [
           // Out of the lab's namespaces by way of a unix socket in the root namespace.

@@ -141,11 +141,14 @@ ${logTail(name)}`);
     },
     {
       key: "kubernetes",
-      title: layout.config.kubeconfig === undefined ? "Kubernetes API and scheduler" : "Way to the Kubernetes API",
+      title:
+        layout.config.kubeconfig === undefined
+          ? "Kubernetes API, scheduler, endpoints, names"
+          : "Way to the Kubernetes API",
       work: async () => {
         await allReady(named("api", "forward", "forward-inside"));
         await milestones.apiReady(stopping.signal);
-        await allReady(named("scheduler"));
+        await allReady(named("scheduler", "endpoints", "dns"));
         return undefined;
       },
     },

@@ -23,10 +23,13 @@ function subjects(layout: Layout): Subject[] {
     "DNS:localhost",
     "IP:127.0.0.1",
     "IP:::1",
-    ...layout.central.addresses.map((address) => `IP:${address}`),
+    ...[...layout.central.addresses, ...layout.apiServiceAddresses].map((address) => `IP:${address}`),
+    ...["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"].map(
+      (name) => `DNS:${name}`,
+    ),
   ];
   return [
-    { file: "central", subject: "/CN=central", names: [...central, "DNS:kubernetes", "DNS:kubernetes.default.svc"] },
+    { file: "central", subject: "/CN=central", names: central },
     { file: "admin", subject: "/O=system:masters/CN=lab-admin", names: ["DNS:lab-admin"] },
     { file: "controller", subject: "/O=system:masters/CN=ovenbird-controller", names: ["DNS:ovenbird-controller"] },
     ...layout.nodes.map((node) => ({

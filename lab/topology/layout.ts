@@ -21,6 +21,8 @@ export const labConfig = z.object({
   /** The 127.0.0.1 port of the user's kubeconfig; chosen at the first `up`. */
   apiPort: z.int().min(1).max(65_535),
   demoPods: z.boolean(),
+  /** Zones that the nodes get in turn; none by default. */
+  zones: z.array(z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/)).default([]),
 });
 export type LabConfig = z.infer<typeof labConfig>;
 export type Family = LabConfig["families"][number];
@@ -67,6 +69,9 @@ export interface Layout {
   readonly clusterCidrs: readonly string[];
   readonly joinCidrs: readonly string[];
   readonly serviceCidrs: readonly string[];
+  /** Cluster addresses of the services `kubernetes` and `kube-dns`, one per family. */
+  readonly apiServiceAddresses: readonly string[];
+  readonly dnsServiceAddresses: readonly string[];
   readonly nodePrefixes: readonly string[];
 }
 
@@ -78,6 +83,7 @@ const byFamily = {
     clusterCidr: "10.244.0.0/16",
     joinCidr: "100.64.0.0/16",
     serviceCidr: "10.96.0.0/16",
+    service: (number: number) => `10.96.0.${number}`,
     nodePrefix: "24",
   },
   ipv6: {
@@ -87,6 +93,7 @@ const byFamily = {
     clusterCidr: "fd00:10:244::/48",
     joinCidr: "fd98::/64",
     serviceCidr: "fd00:10:96::/112",
+    service: (number: number) => `fd00:10:96::${number.toString(16)}`,
     nodePrefix: "64",
   },
 } as const;
@@ -116,8 +123,15 @@ export function layoutOf(config: LabConfig, folder: string): Layout {
     clusterCidrs: families.map((family) => family.clusterCidr),
     joinCidrs: families.map((family) => family.joinCidr),
     serviceCidrs: families.map((family) => family.serviceCidr),
+    apiServiceAddresses: families.map((family) => family.service(1)),
+    dnsServiceAddresses: families.map((family) => family.service(10)),
     nodePrefixes: families.map((family) => family.nodePrefix),
   };
+}
+
+/** The zone of a node: the zones are handed out in turn. */
+export function zoneOf({ config, nodes }: Layout, node: Host): string | undefined {
+  return config.zones[nodes.findIndex(({ name }) => name === node.name) % Math.max(1, config.zones.length)];
 }
 
 /** `host:port` with the brackets that IPv6 needs. */
