@@ -26,7 +26,7 @@ for (const host of ["0.0.0.0", "::"]) require("node:net").createServer((socket) 
   socket.end(socket.remoteAddress + " " + socket.remotePort + " " + "x".repeat(5000));
 }).listen({ port: 8080, host, ipv6Only: true });`;
 const askSource = `
-const socket = require("node:net").connect({ host: process.argv[1], port: 8080 });
+const socket = require("node:net").connect({ host: process.argv[1], port: Number(process.argv[2]) });
 let text = ""; socket.on("data", (chunk) => { text += chunk; });
 socket.on("error", (error) => { console.log(error.code); process.exit(0); });
 socket.on("end", () => { console.log(text.length > 5000 ? text.slice(0, text.indexOf(" x")) : "cut off"); process.exit(0); });
@@ -39,8 +39,8 @@ function listenIn(namespace: string): void {
 }
 
 /** `address port` that the other end saw, or what went wrong. */
-const ask = (namespace: string, address: string): string =>
-  run("ip", "netns", "exec", namespace, process.execPath, "-e", askSource, address).trim();
+const ask = (namespace: string, address: string, port = 8080): string =>
+  run("ip", "netns", "exec", namespace, process.execPath, "-e", askSource, address, String(port)).trim();
 
 beforeAll(async () => {
   host = await startAgentHost();
@@ -83,6 +83,15 @@ beforeAll(async () => {
     ..."lsp-add external localnet -- lsp-set-type localnet localnet -- lsp-set-addresses localnet unknown".split(" "),
   );
   nbctl("lsp-set-options", "localnet", "network_name=physnet");
+  nbctl("set", "Logical_Router", "gateway", "options:lb_force_snat_ip=router_ip");
+  // As the controller makes them: no recirculation by dp_hash, and one row for switch and gateway router.
+  nbctl("lb-add", "web", "10.96.0.10:80", "10.244.0.3:8080");
+  nbctl("set", "Load_Balancer", "web", "options:reject=true", "selection_fields=ip_src,ip_dst,tp_src,tp_dst");
+  for (const vip of ["192.0.2.11:30080", "203.0.113.50:80"]) nbctl("lb-add", "web", vip, "10.244.0.3:8080");
+  for (const vip of ["[fd00:10:96::10]:80", "[2001:db8::11]:30080", "[2001:db8:50::1]:80"]) {
+    nbctl("lb-add", "web", vip, "[fd00:10:244::3]:8080");
+  }
+  nbctl("ls-lb-add", "node-a", "web", "--", "lr-lb-add", "gateway", "web");
   for (const [cluster, join, outside, node, management, external] of [
     ["10.244.0.0/24", "100.64.0", "0.0.0.0/0", "192.0.2.11", "10.244.0.2", "192.0.2.1"],
     ["fd00:10:244::/64", "fd98:", "::/0", "2001:db8::11", "fd00:10:244::2", "2001:db8::1"],
@@ -104,7 +113,8 @@ beforeAll(async () => {
         addresses: ["10.244.0.2/24", "fd00:10:244::2/64"],
         gateways: ["10.244.0.1", "fd00:10:244::1"],
       },
-      routes: ["10.244.0.0/16", "fd00:10:244::/48", "100.64.0.0/16", "fd98::/64"],
+      routes: ["10.244.0.0/16", "fd00:10:244::/48", "100.64.0.0/16", "fd98::/64", "10.96.0.0/16", "fd00:10:96::/112"],
+      nodePorts: { first: 30_000, last: 32_767 },
       mtuBytes: 1400,
     }),
   });
@@ -118,6 +128,8 @@ beforeAll(async () => {
   run("ip", "-n", pod, "route", "add", "default", "via", "10.244.0.1");
   run("ip", "-n", pod, "-6", "route", "add", "default", "via", "fd00:10:244::1");
   host.inNode("ip", "link", "set", "pod0", "up");
+  // The guard of pods' devices, which comes with the agent's own, keeps the host's stack from answering here.
+  host.inNode("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/pod0/arp_ignore");
   host.vsctl("add-port", "br-int", "pod0", "--", "set", "Interface", "pod0", "external_ids:iface-id=pod");
   for (const [family, address] of [
     ["-4", "203.0.113.1/32"],
@@ -161,9 +173,50 @@ async function expectAllWays(): Promise<void> {
   expect(ask(pod, "2001:db8::11")).toContain("fd00:10:244::3 ");
 }
 
+const web = {
+  type: "NodePort",
+  clusterIP: "10.96.0.10",
+  ipFamilies: ["IPv4", "IPv6"],
+  externalIPs: ["203.0.113.50", "2001:db8:50::1"],
+  ports: [{ protocol: "TCP", port: 80, nodePort: 30_080 }],
+};
+
+function expectService(): void {
+  for (const namespace of [host.namespace, host.outside]) {
+    expect(ask(namespace, "192.0.2.11", 30_080)).toMatch(/^\d+\.\d+\.\d+\.\d+ /);
+    expect(ask(namespace, "2001:db8::11", 30_080)).toMatch(/^(fd|2001)/);
+    expect(ask(namespace, "203.0.113.50", 80)).toMatch(/^\d+\.\d+\.\d+\.\d+ /);
+    expect(ask(namespace, "2001:db8:50::1", 80)).toMatch(/^(fd|2001)/);
+  }
+  expect(ask(host.namespace, "10.96.0.10", 80)).toContain("10.244.0.2 ");
+  expect(ask(host.namespace, "fd00:10:96::10", 80)).toContain("fd00:10:244::2 ");
+}
+
 describe("a pod behind the gateway bridge", () => {
   it("leaves the cluster with the node's address, beside the node's own traffic, and meets its node without NAT", async () => {
     await expectAllWays();
+  });
+
+  it("is reached as a Service from outside and from its node: NodePort, external address, cluster address", async () => {
+    run("ip", "-n", host.outside, "route", "add", "203.0.113.50", "via", "192.0.2.11");
+    run("ip", "-n", host.outside, "-6", "route", "add", "2001:db8:50::1", "via", "2001:db8::11");
+    expect(ask(host.outside, "192.0.2.11", 30_080)).toBe("ECONNREFUSED");
+    host.putService("web", web);
+    await host.until("its flows are installed", () =>
+      host.ofctl("dump-flows", `unix:${host.folder}/br-ex.mgmt`).includes("tp_dst=30080"),
+    );
+    expectService();
+  });
+
+  it("is out of reach where its Service wants local endpoints and has none", async () => {
+    host.putService("web", { ...web, externalTrafficPolicy: "Local" });
+    await host.until("its flows are changed", () =>
+      /tp_dst=30080 actions=drop/.test(host.ofctl("dump-flows", `unix:${host.folder}/br-ex.mgmt`)),
+    );
+    expect(ask(host.outside, "192.0.2.11", 30_080)).toBe("dropped");
+    expect(ask(host.outside, "2001:db8:50::1", 80)).toBe("dropped");
+    expect(ask(host.namespace, "192.0.2.11", 30_080)).toContain("10.244.0.2 ");
+    host.putService("web", web);
   });
 
   it("does all that again after vswitchd and ovn-controller were killed", async () => {
@@ -176,5 +229,6 @@ describe("a pod behind the gateway bridge", () => {
     await host.until("the pod has its way out back", () => /^192/.test(ask(pod, "203.0.113.1")));
     await host.until("by IPv6 too", () => /^2001/.test(ask(pod, "2001:db8:99::1")));
     await expectAllWays();
+    expectService();
   });
 });

@@ -31,6 +31,8 @@ export interface AgentHost {
   killVswitchd(): Promise<void>;
   /** Sets annotations of the Node, as the controller does. */
   annotate(annotations: Readonly<Record<string, string>>): void;
+  /** Makes or changes a Service. */
+  putService(name: string, spec: object): void;
   /** What the agent patched, in order. */
   readonly patches: Readonly<Record<string, string>>[];
   /** Resolves when a condition holds; looks again while it doesn't. @throws Error with what it waited for */
@@ -197,6 +199,10 @@ export async function startAgentHost(options: { readonly vswitchdFlags?: readonl
       },
       annotate(annotations) {
         const message: ToApi = { annotations };
+        api?.send(message);
+      },
+      putService(name, spec) {
+        const message: ToApi = { service: { name, spec } };
         api?.send(message);
       },
       async until(what, holds) {

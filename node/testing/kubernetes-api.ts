@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 
 /*
- * A Kubernetes API of one Node and no pods, for tests of the agent: list and watch of nodes and pods, merge patch of the
- * Node. Run as a child process in the node's namespace; it says where it listens and what was patched, and takes
- * annotations to set, over the IPC channel.
+ * A Kubernetes API of one Node, no pods, and Services as it is told, for tests of the agent: list and watch, merge patch of
+ * the Node. Run as a child process in the node's namespace; it says where it listens and what was patched, and takes
+ * annotations to set and Services to have, over the IPC channel.
  */
 
 interface NodeObject {
@@ -17,9 +17,9 @@ export type FromApi =
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "patched"; readonly annotations: Readonly<Record<string, string>> };
 /** What it is told. */
-export interface ToApi {
-  readonly annotations: Readonly<Record<string, string>>;
-}
+export type ToApi =
+  | { readonly annotations: Readonly<Record<string, string>> }
+  | { readonly service: { readonly name: string; readonly spec: object } };
 
 const [name = "node", internalIp = "127.0.0.1"] = process.argv.slice(2);
 let version = 1;
@@ -37,6 +37,18 @@ function annotate(annotations: Readonly<Record<string, string>>): void {
 }
 
 const typed = () => ({ apiVersion: "v1", kind: "Node", ...node });
+
+const services = new Map<string, object>();
+const serviceWatchers = new Set<ServerResponse>();
+
+function putService({ name, spec }: { readonly name: string; readonly spec: object }): void {
+  version += 1;
+  const metadata = { name, namespace: "default", uid: name, resourceVersion: String(version) };
+  const object = { apiVersion: "v1", kind: "Service", metadata, spec };
+  const type = services.has(name) ? "MODIFIED" : "ADDED";
+  services.set(name, object);
+  for (const watcher of serviceWatchers) watcher.write(`${JSON.stringify({ type, object })}\n`);
+}
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
@@ -58,6 +70,10 @@ const server = createServer(async (request, response) => {
   if (url.searchParams.get("watch")) {
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
+    if (url.pathname === "/api/v1/services") {
+      serviceWatchers.add(response);
+      response.on("close", () => serviceWatchers.delete(response));
+    }
     if (isNodes) {
       if (Number(url.searchParams.get("resourceVersion")) < version) {
         response.write(`${JSON.stringify({ type: "MODIFIED", object: typed() })}\n`);
@@ -71,7 +87,7 @@ const server = createServer(async (request, response) => {
     apiVersion: "v1",
     kind: isNodes ? "NodeList" : "PodList",
     metadata: { resourceVersion: String(version) },
-    items: isNodes ? [node] : [],
+    items: isNodes ? [node] : url.pathname === "/api/v1/services" ? [...services.values()] : [],
   });
 });
 
@@ -79,6 +95,10 @@ function send(message: FromApi): void {
   process.send?.(message);
 }
 
-process.on("message", (message) => annotate((message as ToApi).annotations));
+process.on("message", (message) => {
+  const told = message as ToApi;
+  if ("annotations" in told) annotate(told.annotations);
+  else putService(told.service);
+});
 process.on("disconnect", () => process.exit(0));
 server.listen(0, "127.0.0.1", () => send({ kind: "listening", port: (server.address() as AddressInfo).port }));
