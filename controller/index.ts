@@ -2,6 +2,7 @@
 import { applyErrorCodes } from "./apply/apply-error.ts";
 import { configErrorCodes } from "./config-error.ts";
 import { networkConfigProblemCodes } from "./ipam/network-config.ts";
+import { poolProblemCodes } from "./pools/pool-problem.ts";
 import { objectProblemCodes } from "./state/object-problem.ts";
 import { serviceProblemCodes } from "./state/service-problem.ts";
 
@@ -10,6 +11,7 @@ export const controllerErrorCodes = {
   ...configErrorCodes,
   ...networkConfigProblemCodes,
   ...objectProblemCodes,
+  ...poolProblemCodes,
   ...serviceProblemCodes,
   ...applyErrorCodes,
 } as const;

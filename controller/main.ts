@@ -14,6 +14,7 @@
  *   status server: /healthz, /readyz, /metrics
  */
 import {
+  addressPools,
   createEventRecorder,
   createKubeClient,
   electLeader,
@@ -24,21 +25,26 @@ import {
   nodes,
   pods,
   reflect,
+  services,
 } from "@ovenbird/kube";
 import type { OvnSouthbound } from "@ovenbird/ovsdb-schemas";
 import { createClient, type Lock, OvsdbError, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { type Logger, pino } from "pino";
+import { share } from "rxjs";
 import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
 import { awaitDatabase } from "./await-database.ts";
 import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { createEngine, type Engine } from "./engine.ts";
 import packageJson from "./package.json" with { type: "json" };
+import { type AddressPools, createAddressPools } from "./pools/address-pools.ts";
 import { createMetrics } from "./serve/metrics.ts";
 import { type Readiness, startStatusServer } from "./serve/server.ts";
+import { projectAddressPool } from "./state/address-pool.ts";
 import { projectNamespace } from "./state/namespace.ts";
 import { projectNode } from "./state/node.ts";
 import { projectPod } from "./state/pod.ts";
+import { projectService } from "./state/service.ts";
 import { type Announcer, createAnnouncer } from "./status/announcer.ts";
 import { createReporter } from "./status/reporter.ts";
 import { createSouthbound } from "./status/southbound.ts";
@@ -62,6 +68,7 @@ export interface Controller {
 interface Term {
   readonly engine: Engine;
   readonly announcer: Announcer;
+  readonly addresses: AddressPools;
   readonly lock: Lock;
 }
 
@@ -144,6 +151,26 @@ export async function startController(config: ControllerConfig, logger: Logger):
     });
   }
 
+  /** A cluster without the definition of AddressPool has no pools; that is no trouble, and may change. */
+  function reflectedPools() {
+    let isSaid = false;
+    return reflect(kube, addressPools, {
+      project: projectAddressPool,
+      backoff: { minMs: 1_000, maxMs: 15_000 },
+      onProblem(problem) {
+        if (!isKubeError(problem.error, "NOT_FOUND")) {
+          logger.warn(
+            { ...problem, error: describe(problem.error) },
+            "watch of address pools is in trouble and goes on",
+          );
+        } else if (!isSaid) {
+          isSaid = true;
+          logger.info("no address pools: AddressPool is not defined in this cluster");
+        }
+      },
+    });
+  }
+
   function beginTerm(current: Replica<UntypedModel>): Term {
     logger.info("leading");
     // The Lease decides who leads. The lock only fences off a former leader that doesn't know yet, so it is taken.
@@ -157,13 +184,31 @@ export async function startController(config: ControllerConfig, logger: Logger):
       onError: (kind, key, error, retryInMs) =>
         logger.warn({ kind, key, error: describe(error), retryInMs }, "annotation not written yet"),
     });
+    // One watch each, for whoever follows it.
+    const nodeEvents = reflected(nodes, projectNode).pipe(share());
+    const serviceEvents = reflected(services, projectService).pipe(share());
+    const addresses = createAddressPools({
+      client: kube,
+      recorder,
+      network: config.network,
+      services: serviceEvents,
+      nodes: nodeEvents,
+      pools: reflectedPools(),
+      onProblem: (object, problem) => {
+        metrics.problem(problem.code);
+        logger.warn({ object, ...problem }, "object has a problem");
+      },
+      onWriteError: (kind, key, error, retryInMs) =>
+        logger.warn({ kind, key, error: describe(error), retryInMs }, "status not written yet"),
+      failed: endWith,
+    });
     const engine: Engine = createEngine({
       network: config.network,
       client: northbound,
       replica: current,
       lock,
       sources: {
-        nodes: reflected(nodes, projectNode),
+        nodes: nodeEvents,
         namespaces: reflected(namespaces, projectNamespace),
         pods: reflected(pods, projectPod),
       },
@@ -194,12 +239,13 @@ export async function startController(config: ControllerConfig, logger: Logger):
         failed: endWith,
       },
     });
-    return { engine, announcer, lock };
+    return { engine, announcer, addresses, lock };
   }
 
-  async function endTerm({ engine, announcer, lock }: Term): Promise<void> {
+  async function endTerm({ engine, announcer, addresses, lock }: Term): Promise<void> {
     await engine.close();
     await announcer.close();
+    await addresses.close();
     await lock.release().catch((error: unknown) => {
       // Without a connection there is no lock to give back.
       if (!(error instanceof OvsdbError)) throw error;

@@ -26,21 +26,20 @@ export interface AddressPoolsOptions {
   readonly client: Pick<KubeClient, "patch">;
   readonly recorder: Pick<EventRecorder, "event">;
   readonly network: Pick<NetworkConfig, "families" | "services">;
+  readonly services: Observable<ReflectorEvent<BalancedService>>;
+  readonly nodes: Observable<ReflectorEvent<NodeRecord>>;
   readonly pools: Observable<ReflectorEvent<AddressPoolRecord>>;
   readonly onProblem?: (object: { readonly kind: string; readonly key: string }, problem: PoolProblem) => void;
   readonly onWriteError?: (kind: string, key: string, error: unknown, retryInMs: number | undefined) => void;
-  /** The pools' watch ended. */
+  /** A watch ended. */
   readonly failed?: (error: unknown) => void;
   readonly now?: () => Date;
 }
 
 /**
- * The allocation of addresses for one term of leadership: fed with all events of Services and nodes, it follows the pools
- * itself and writes `status.loadBalancer` of Services and `status` of pools. It does nothing until all three have synced.
+ * The allocation of addresses for one term of leadership: it follows Services, nodes and pools and writes `status.loadBalancer` of Services and `status` of pools. It does nothing until all three have synced.
  */
 export interface AddressPools {
-  service(event: ReflectorEvent<BalancedService>): void;
-  node(event: ReflectorEvent<NodeRecord>): void;
   readonly pending: number;
   /** Resolves when all that is decided is written. */
   idle(): Promise<void>;
@@ -58,6 +57,8 @@ interface Written {
   readonly atMs: number;
   readonly pauseMs: number;
 }
+
+type Change<T> = Exclude<ReflectorEvent<T>, { readonly kind: "synced" }>;
 
 const isHopeless = (error: unknown): boolean =>
   isKubeError(error, "BAD_REQUEST", "INVALID", "REQUEST_TOO_LARGE", "ABORTED", "CLOSED");
@@ -191,52 +192,59 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
     serviceQueue.forget(key);
   }
 
-  const following: Subscription = options.pools.subscribe({
-    next(event) {
-      if (event.kind === "synced") {
-        synced("pools");
-        return;
-      }
-      if (event.kind === "upsert") allocator.setPool(event.object);
-      else {
-        allocator.deletePool(event.key);
-        forget(addressPools.kind, event.key);
-      }
-      schedule();
-    },
-    error: (error: unknown) => {
-      if (!closed) failed?.(error);
-    },
-  });
+  function service(event: Change<BalancedService>): void {
+    if (event.kind === "upsert") {
+      known.set(event.key, event.object);
+      allocator.setService(event.object);
+    } else {
+      forget("Service", event.key);
+      allocator.deleteService(event.key);
+    }
+    schedule();
+  }
+
+  function node(event: Change<NodeRecord>): void {
+    const ranges = event.kind === "upsert" ? rangesOfNode(event.object) : [];
+    const text = ranges.map(formatRange).join();
+    if (text === (nodeRanges.get(event.key)?.text ?? "")) return;
+    if (text === "") nodeRanges.delete(event.key);
+    else nodeRanges.set(event.key, { text, ranges });
+    nodesChanged = true;
+    schedule();
+  }
+
+  function pool(event: Change<AddressPoolRecord>): void {
+    if (event.kind === "upsert") allocator.setPool(event.object);
+    else {
+      allocator.deletePool(event.key);
+      forget(addressPools.kind, event.key);
+    }
+    schedule();
+  }
+
+  function follow<T>(
+    kind: string,
+    events: Observable<ReflectorEvent<T>>,
+    changed: (event: Change<T>) => void,
+  ): Subscription {
+    return events.subscribe({
+      next(event) {
+        if (event.kind === "synced") synced(kind);
+        else changed(event);
+      },
+      error(error: unknown) {
+        if (!closed) failed?.(error);
+      },
+    });
+  }
+
+  const following = [
+    follow("services", options.services, service),
+    follow("nodes", options.nodes, node),
+    follow("pools", options.pools, pool),
+  ];
 
   return {
-    service(event) {
-      if (event.kind === "synced") {
-        synced("services");
-        return;
-      }
-      if (event.kind === "upsert") {
-        known.set(event.key, event.object);
-        allocator.setService(event.object);
-      } else {
-        forget("Service", event.key);
-        allocator.deleteService(event.key);
-      }
-      schedule();
-    },
-    node(event) {
-      if (event.kind === "synced") {
-        synced("nodes");
-        return;
-      }
-      const ranges = event.kind === "upsert" ? rangesOfNode(event.object) : [];
-      const text = ranges.map(formatRange).join();
-      if (text === (nodeRanges.get(event.key)?.text ?? "")) return;
-      if (text === "") nodeRanges.delete(event.key);
-      else nodeRanges.set(event.key, { text, ranges });
-      nodesChanged = true;
-      schedule();
-    },
     get pending() {
       return serviceQueue.pending + poolQueue.pending;
     },
@@ -246,7 +254,7 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
     },
     async close() {
       closed = true;
-      following.unsubscribe();
+      for (const subscription of following) subscription.unsubscribe();
       clearImmediate(scheduled);
       await Promise.all([serviceQueue.close(), poolQueue.close()]);
     },

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { parseArguments } from "../../controller/config.ts";
 import { controllerErrorCodes } from "../../controller/index.ts";
 import { createMetrics as createControllerMetrics } from "../../controller/serve/metrics.ts";
-import { kubeErrorCodes } from "../../kube/index.ts";
+import { addressPoolSpec, addressPoolStatus, kubeErrorCodes } from "../../kube/index.ts";
 import { program } from "../../lab/commands/program.ts";
 import { agentErrorCodes, cniErrorCodes } from "../../node/cni-server/errors.ts";
 import { agentConfig } from "../../node/config.ts";
@@ -91,6 +91,18 @@ describe("docs/metrics.md", () => {
     const names = ours(metrics.registry.getMetricsAsArray(), /^$/);
     await server.close();
     expect(firstCells(document, "## Agent").sort()).toEqual(names.sort());
+  });
+});
+
+describe("docs/address-pools.md", () => {
+  it("has every field of AddressPool, and no other", () => {
+    const selector = addressPoolSpec.shape.nodeSelector.unwrap().shape;
+    const fields = [
+      ...Object.keys(addressPoolSpec.shape).map((name) => `spec.${name}`),
+      ...Object.keys(selector).map((name) => `spec.nodeSelector.${name}`),
+      ...Object.keys(addressPoolStatus.shape).map((name) => `status.${name}`),
+    ];
+    expect(firstCells(read("docs/address-pools.md"), "## Fields").sort()).toEqual(fields.sort());
   });
 });
 
