@@ -76,7 +76,7 @@ export function createServiceView(options: ServiceViewOptions): ServiceView {
     take: (key: string, object: T | undefined, old: T | undefined) => void,
     more: Partial<ReflectOptions<T>> = {},
   ) {
-    return reflect<T>(client, resource, { project, logger, ...more }).subscribe({
+    return reflect<T>(client, resource, { project, logger: quiet(logger, "UNREACHABLE"), ...more }).subscribe({
       next(event) {
         if (event.kind === "synced") missing.delete(resource.plural);
         else if (event.kind === "upsert") take(event.key, event.object, event.old);
@@ -130,7 +130,7 @@ export function createServiceView(options: ServiceViewOptions): ServiceView {
       },
       {
         // A cluster without the resource has no pools: nothing to be warned of, and nothing to wait for.
-        logger: quiet(logger),
+        logger: quiet(logger, "UNREACHABLE", "NOT_FOUND"),
         onProblem(problem) {
           if (problem.kind !== "failed" || !isKubeError(problem.error, "NOT_FOUND", "FORBIDDEN")) return;
           if (missing.delete("addresspools")) soon();
@@ -158,13 +158,17 @@ export function createServiceView(options: ServiceViewOptions): ServiceView {
   };
 }
 
-/** The same logger, to which a resource that isn't served is no warning. */
-function quiet(logger: Logger): Pick<Logger, "debug" | "info" | "warn"> {
+/**
+ * The same logger, to which some codes are no warning. That the API can't be reached is said of the agent's own pods and
+ * Node, and needs not be said of everything else.
+ */
+function quiet(logger: Logger, ...codes: readonly string[]): Logger {
   return {
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn(fields, message) {
-      const level = (fields as { readonly code?: unknown }).code === "NOT_FOUND" ? "debug" : "warn";
+      const { code } = fields as { readonly code?: unknown };
+      const level = typeof code === "string" && codes.includes(code) ? "debug" : "warn";
       logger[level](fields, message);
     },
   };
