@@ -68,6 +68,16 @@ function joinSide(network: NetworkConfig, { name, block }: NodeTopology, familie
       output_port: tenantToJoin(defaultTenant),
     }),
   );
+  // Answers to load-balanced connections, whose source the gateway router has made its own: the route by source, which has
+  // the longer prefix, would else take them to the gateway of the backend's node.
+  const reach = families.map(({ family, gatewayOnJoin }) =>
+    desiredRow("Logical_Router_Static_Route", owner, `reach.ipv${family}`, {
+      ip_prefix: `${gatewayOnJoin}/${family === 4 ? 32 : 128}`,
+      nexthop: gatewayOnJoin,
+      policy: "dst-ip",
+      output_port: tenantToJoin(defaultTenant),
+    }),
+  );
   const back = families.map(({ family, cluster, tenantOnJoin }) =>
     desiredRow("Logical_Router_Static_Route", owner, `back.ipv${family}`, {
       ip_prefix: cluster,
@@ -84,7 +94,7 @@ function joinSide(network: NetworkConfig, { name, block }: NodeTopology, familie
       action: "drop",
     }),
   );
-  return { routerPort, switchPort, out, back, guards };
+  return { routerPort, switchPort, out: [...out, ...reach], back, guards };
 }
 
 /** Between the gateway router and the node's uplink. */

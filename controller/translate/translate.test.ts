@@ -132,6 +132,8 @@ describe("a node", () => {
       "Node/n7#address.fc00::7 fc00::7/128 fd00:10:244:5::2 dst-ip",
       "Node/n7#out.ipv4 10.244.5.0/24 100.64.0.7 src-ip",
       "Node/n7#out.ipv6 fd00:10:244:5::/64 fd98::7 src-ip",
+      "Node/n7#reach.ipv4 100.64.0.7/32 100.64.0.7 dst-ip",
+      "Node/n7#reach.ipv6 fd98::7/128 fd98::7 dst-ip",
       "Node/n7#back.ipv4 10.244.0.0/16 100.64.0.1 dst-ip",
       "Node/n7#back.ipv6 fd00:10:244::/48 fd98::1 dst-ip",
       "Node/n7#default.ipv4 0.0.0.0/0 192.168.0.1 dst-ip",
