@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { inPod, type PodView, podView } from "./kubelet/pod-view.ts";
 import type { Matrix } from "./probing/matrix.ts";
 import { type ProbeOutcome, type ProbeSpec, readProbes } from "./probing/probe-spec.ts";
 import { runProbes } from "./probing/run-probes.ts";
@@ -217,7 +218,7 @@ function labOf(layout: Layout, lifeline: Lifeline | undefined): Lab {
     check: async () => (await import("./probing/matrix.ts")).measureMatrix(layout),
     async exec(target, command, options = {}) {
       const place = await placeOf(layout, target);
-      return run(["nsenter", `--net=${place.namespace}`, ...command], { env: place.env, ...options });
+      return run(inPod(place.namespace, place.view, command), { env: place.env, ...options });
     },
     async status() {
       for await (const event of askSupervisor(socket, { verb: "status" }))
@@ -245,6 +246,8 @@ export interface Place {
   /** Path of a network namespace. */
   readonly namespace: string;
   readonly env: Readonly<Record<string, string>>;
+  /** A pod's own files. */
+  readonly view?: PodView | undefined;
 }
 
 /** Where a command for `target` runs, and the variables by which the OVS and OVN tools find that host's daemons. */
@@ -259,7 +262,9 @@ export async function placeOf(layout: Layout, target: string): Promise<Place> {
       throw new Error(
         `there is no ${target}: say central, outside, ${layout.nodes.map(({ name }) => name).join(", ")} or namespace/pod`,
       );
-    return { namespace: (await where.pod(target)).namespace, env: mark };
+    const { namespace, host: node } = await where.pod(target);
+    const view = namespace === namespacePath(node.namespace) ? undefined : podView(layout, target.split("/")[0] ?? "");
+    return { namespace, env: { ...mark, ...view?.env }, view };
   } finally {
     await where.close();
   }
@@ -267,7 +272,8 @@ export async function placeOf(layout: Layout, target: string): Promise<Place> {
 
 /** Runs a command with our own standard streams. @returns its exit status */
 export function runAttached(place: Place, command: readonly string[]): Promise<number> {
-  return attached("nsenter", [`--net=${place.namespace}`, ...command], place.env);
+  const [program = "", ...args] = inPod(place.namespace, place.view, command[0] === "--" ? command.slice(1) : command);
+  return attached(program, args, place.env);
 }
 
 /** @returns the exit status; 127 when the program can't be started, 128 + n when signal n ended it */

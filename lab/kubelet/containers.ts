@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Prober, ServedPort } from "../probe/index.ts";
 import { systemPath } from "../topology/run.ts";
 import { type ContainerRecord, isCommand, type PodRecord } from "./pod.ts";
+import { inPod, type PodView } from "./pod-view.ts";
 
 export interface ContainerEnd {
   readonly kind: "terminated";
@@ -36,6 +37,7 @@ export interface StartOptions {
   readonly pod: PodRecord;
   /** Path of the namespace. */
   readonly netns: string;
+  readonly view: PodView | undefined;
   readonly prober: Prober;
   readonly logFolder: string;
   /** A container's state has changed. */
@@ -90,7 +92,10 @@ function startServers(record: ContainerRecord, { pod, netns, prober }: StartOpti
   }
 }
 
-function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed }: StartOptions): RunningContainer {
+function startCommand(
+  record: ContainerRecord,
+  { pod, netns, view, logFolder, changed }: StartOptions,
+): RunningContainer {
   let state: ContainerState = { kind: "waiting", reason: "ContainerCreating", message: "" };
   let restarts = 0;
   let last: ContainerEnd | undefined;
@@ -102,12 +107,14 @@ function startCommand(record: ContainerRecord, { pod, netns, logFolder, changed 
     const startedAt = new Date().toISOString();
     const log = openSync(join(logFolder, `${pod.uid}.log`), "a", 0o600);
     const command = [...record.command, ...record.args];
-    child = spawn("nsenter", [`--net=${netns}`, "setpriv", "--pdeathsig", "KILL", ...command], {
+    const [program = "", ...args] = inPod(netns, view, ["setpriv", "--pdeathsig", "KILL", ...command]);
+    child = spawn(program, args, {
       cwd: "/",
       env: {
         ...process.env,
         PATH: systemPath,
         HOSTNAME: pod.name,
+        ...view?.env,
         ...Object.fromEntries(record.env.map((e) => [e.name, e.value])),
       },
       stdio: ["ignore", log, log],

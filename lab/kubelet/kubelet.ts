@@ -17,6 +17,7 @@ import {
 } from "./node-object.ts";
 import { type ContainerRecord, type PodRecord, readPod } from "./pod.ts";
 import { podStatus } from "./pod-status.ts";
+import type { PodView } from "./pod-view.ts";
 import { type PodReport, type PodWorker, type PodWorkerContext, startPodWorker } from "./pod-worker.ts";
 import { removeSandbox } from "./sandbox.ts";
 import { readSandboxes } from "./sandbox-store.ts";
@@ -31,6 +32,8 @@ export interface KubeletOptions {
   readonly sandboxFolder: string;
   readonly logFolder: string;
   readonly prober: Prober;
+  /** The files of pods in a Kubernetes namespace that are not the machine's. */
+  readonly view?: (podNamespace: string) => PodView | undefined;
   readonly logger: Logger;
 }
 
@@ -61,6 +64,7 @@ export function startKubelet(options: KubeletOptions): Kubelet {
     prober: options.prober,
     logFolder: options.logFolder,
     host: { namespace: options.namespace, addresses: node.addresses },
+    ...(options.view === undefined ? {} : { view: options.view }),
     limit: createLimit(pluginsAtOnce),
     report: (report) => {
       reports.set(report.pod.uid, report);

@@ -8,6 +8,7 @@ import { nodeFiles } from "../supervisor/plan.ts";
 import { nodeIdentity, nodePort } from "../topology/host-ports.ts";
 import { labConfig, layoutOf, namespacePath, paths, zoneOf } from "../topology/layout.ts";
 import { startKubelet } from "./kubelet.ts";
+import { podView } from "./pod-view.ts";
 
 const { values } = parseArgs({ options: { lab: { type: "string" }, node: { type: "string" } } });
 const { lab, node: nodeName } = values;
@@ -45,6 +46,7 @@ const kubelet = startKubelet({
   sandboxFolder: files.sandboxes,
   logFolder: paths(lab).podLogs,
   prober,
+  view: (podNamespace) => podView(layout, podNamespace),
   logger,
 });
 await serveControl({

@@ -2,6 +2,7 @@ import type { Prober } from "../probe/index.ts";
 import { namespacePath } from "../topology/layout.ts";
 import { type PodProcesses, startContainers } from "./containers.ts";
 import type { PodRecord } from "./pod.ts";
+import type { PodView } from "./pod-view.ts";
 import { createSandbox, isAlive, removeSandbox, type SandboxContext } from "./sandbox.ts";
 import { addressesOf, type Sandbox } from "./sandbox-store.ts";
 
@@ -20,6 +21,7 @@ export interface PodWorkerContext {
   readonly prober: Prober;
   readonly logFolder: string;
   readonly host: { readonly namespace: string; readonly addresses: readonly string[] };
+  readonly view?: (podNamespace: string) => PodView | undefined;
   /** Bounds how many plugins run at once. */
   readonly limit: <T>(work: () => Promise<T>) => Promise<T>;
   readonly report: (report: PodReport) => void;
@@ -114,6 +116,7 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
     processes = startContainers({
       pod,
       netns,
+      view: pod.hostNetwork ? undefined : context.view?.(pod.namespace),
       prober: context.prober,
       logFolder: context.logFolder,
       changed: () => report(),

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { podTokenFiles } from "../kubelet/pod-view.ts";
 import { identity } from "../topology/certificates.ts";
 import { type Host, hostPort, type Layout, paths, ports } from "../topology/layout.ts";
 import { centralEndpoint } from "../topology/network.ts";
@@ -157,7 +158,7 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
               ...["--state", centralFiles(layout).apiState],
               ...inside.flatMap((address) => ["--listen", address]),
               ...["--listen-unix", apiSocket, "--service-cidr", layout.serviceCidrs.join(",")],
-              ...["--pod-log-dir", paths(layout.folder).podLogs],
+              ...["--pod-log-dir", paths(layout.folder).podLogs, "--token-file", podTokenFiles(layout).list],
               ...certificate,
             ],
             ready: { kind: "socket", path: apiSocket },

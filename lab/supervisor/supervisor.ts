@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { makePodToken } from "../kubelet/pod-view.ts";
 import { identity, makeCertificates } from "../topology/certificates.ts";
 import { readKubeconfig, save, writeKubeconfig, writeKubeconfigVia } from "../topology/kubeconfig.ts";
 import { hostPort, type Layout, paths, ports } from "../topology/layout.ts";
@@ -221,6 +222,7 @@ async function foundations(layout: Layout): Promise<string | undefined> {
   }
   const note = neighbourLimits(layout);
   const [plugin] = await Promise.all([buildPrograms(layout), buildNetwork(layout), makeCertificates(layout)]);
+  makePodToken(layout);
   const inside = hostPort(layout.central.addresses[0] ?? "", ports.api);
   const theirs = layout.config.kubeconfig === undefined ? undefined : await readKubeconfig(layout.config.kubeconfig);
   const write = (file: string, who: string) =>
