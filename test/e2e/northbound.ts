@@ -11,6 +11,9 @@ import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-cl
 
 /** Tables in which the controller keeps rows. */
 const tables = [
+  "Address_Set",
+  "Chassis_Template_Var",
+  "Load_Balancer",
   "Logical_Router",
   "Logical_Router_Policy",
   "Logical_Router_Port",
