@@ -8,21 +8,26 @@ import { createGraph, type Graph } from "./graph/graph.ts";
 import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
+import type { EndpointSliceRecord } from "./state/endpoint-slice.ts";
 import type { NamespaceRecord } from "./state/namespace.ts";
 import type { NodeRecord } from "./state/node.ts";
 import type { ObjectProblem } from "./state/object-problem.ts";
 import type { PodRecord } from "./state/pod.ts";
+import type { ServiceRecord } from "./state/service.ts";
 import type { StateEvent } from "./state/state-event.ts";
 import type { Announcement } from "./status/announcer.ts";
 import { nodeOwner } from "./translate/node-switch.ts";
 import { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";
 import { podOwner } from "./translate/pod-port.ts";
+import type { PreviousBackends } from "./translate/service.ts";
 
 /** Where the cluster's objects come from: reflectors, or anything that speaks as they do. */
 export interface EventSources {
   readonly nodes: Observable<ReflectorEvent<NodeRecord>>;
   readonly namespaces: Observable<ReflectorEvent<NamespaceRecord>>;
   readonly pods: Observable<ReflectorEvent<PodRecord>>;
+  readonly services?: Observable<ReflectorEvent<ServiceRecord>>;
+  readonly endpointSlices?: Observable<ReflectorEvent<EndpointSliceRecord>>;
 }
 
 export interface EngineListener extends ApplierListener {
@@ -51,8 +56,8 @@ export interface EngineOptions {
 /**
  * One term of leadership: all state that is computed from the cluster's objects lives and ends with it.
  *
- *   nodes, namespaces, pods ─▶ graph (with ipam) ─▶ bundles ─▶ applier ─▶ NB
- *                                  └── announcements ◀── committed ──┘
+ *   nodes, namespaces, pods, ─▶ graph (with ipam) ─▶ bundles ─▶ applier ─▶ NB
+ *   services, endpoint slices       └── announcements ◀── committed ──┘
  */
 export interface Engine {
   /** True once every watched kind has synced, the lock is held and addresses are restored. */
@@ -84,6 +89,12 @@ function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
   return rows;
 }
 
+/** What the virtual address of a row has in the database. */
+export function backendsIn(replica: Replica<UntypedModel>): PreviousBackends {
+  const balancers = replica.table("Load_Balancer");
+  return (uuid, vip) => (balancers.get(uuid)?.vips as ReadonlyMap<string, string> | undefined)?.get(vip);
+}
+
 /** The chassis of gateway routers of ours, by node. */
 function* gatewayChassis(replica: Replica<UntypedModel>): Generator<{ node: string; systemId: string }> {
   for (const row of replica.table("Logical_Router").values()) {
@@ -96,15 +107,23 @@ function* gatewayChassis(replica: Replica<UntypedModel>): Generator<{ node: stri
 export function createEngine(options: EngineOptions): Engine {
   const { network, client, replica, lock, sources, listener = {} } = options;
   const ipam = createIpam(network);
-  const graph = createGraph({ network, ipam, report: (problem) => listener.objectProblem?.(problem) });
+  const graph = createGraph({
+    network,
+    ipam,
+    report: (problem) => listener.objectProblem?.(problem),
+    previousBackends: backendsIn(replica),
+  });
   const nodes = new Map<string, NodeRecord>();
   const pods = new Map<string, PodRecord>();
   const namespaces = new Map<string, NamespaceRecord>();
+  const services = new Map<string, ServiceRecord>();
   /** The chassis that each node named last: an annotation that is lost or garbled doesn't mean that the chassis is gone. */
   const chassisOfNode = new Map<string, string>();
   /** How many nodes name a chassis: a chassis is gone when none does. */
   const chassisNodes = new Map<string, number>();
   const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
+  if (sources.services !== undefined) unsynced.add("service");
+  if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
   const subscriptions: Subscription[] = [];
   const begun = Promise.withResolvers<void>();
   let synced = false;
@@ -204,11 +223,12 @@ export function createEngine(options: EngineOptions): Engine {
     if (!closed) listener.failed?.(error);
   }
 
-  function follow<T extends NodeRecord | NamespaceRecord | PodRecord>(
+  /** @param records keeps what is there, where somebody asks for it */
+  function follow<T extends NonNullable<StateEvent["object"]>>(
     kind: Kind,
     source: Observable<ReflectorEvent<T>>,
-    records: Map<string, T>,
-    onChange: (key: string, before: T | undefined, now: T | undefined) => void,
+    records?: Map<string, T>,
+    onChange: (key: string, before: T | undefined, now: T | undefined) => void = () => {},
   ): void {
     const subscription = source.subscribe({
       next(event) {
@@ -218,10 +238,10 @@ export function createEngine(options: EngineOptions): Engine {
           return;
         }
         const { key } = event;
-        const before = records.get(key);
+        const before = records?.get(key);
         const now = event.kind === "upsert" ? event.object : undefined;
-        if (now === undefined) records.delete(key);
-        else records.set(key, now);
+        if (now === undefined) records?.delete(key);
+        else records?.set(key, now);
         apply({ kind, change: event.kind, key, ...(now === undefined ? {} : { object: now }) } as StateEvent);
         onChange(key, before, now);
       },
@@ -245,7 +265,9 @@ export function createEngine(options: EngineOptions): Engine {
       announceIfNeeded("node", key);
     }
   });
-  follow("namespace", sources.namespaces, namespaces, () => {});
+  follow("namespace", sources.namespaces, namespaces);
+  if (sources.services !== undefined) follow("service", sources.services, services);
+  if (sources.endpointSlices !== undefined) follow("endpointSlice", sources.endpointSlices);
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);
@@ -261,7 +283,7 @@ export function createEngine(options: EngineOptions): Engine {
     }),
   ];
 
-  const uids = { Pod: pods, Node: nodes, Namespace: namespaces } as const;
+  const uids = { Pod: pods, Node: nodes, Namespace: namespaces, Service: services } as const;
 
   return {
     get synced() {

@@ -19,18 +19,28 @@ export type ControllerErrorCode = keyof typeof controllerErrorCodes;
 
 export type { ApplyProblem } from "./apply/applier-listener.ts";
 export { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+export { ownerNameOf } from "./apply/owner.ts";
 export { type ControllerConfig, environmentName, loadConfig, parseArguments } from "./config.ts";
 export { ConfigError, type ConfigErrorCode } from "./config-error.ts";
-export { createEngine, type Engine, type EngineListener, type EngineOptions, type EventSources } from "./engine.ts";
+export {
+  backendsIn,
+  createEngine,
+  type Engine,
+  type EngineListener,
+  type EngineOptions,
+  type EventSources,
+} from "./engine.ts";
 export { createGraph, type Graph } from "./graph/graph.ts";
 export { createIpam, type Ipam } from "./ipam/ipam.ts";
 export { type NetworkConfig, type NetworkConfigProblem, parseNetworkConfig } from "./ipam/network-config.ts";
 export { type Controller, lockName, startController } from "./main.ts";
 export type { Readiness } from "./serve/server.ts";
+export { type EndpointSliceRecord, projectEndpointSlice } from "./state/endpoint-slice.ts";
 export { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
 export { type NodeRecord, projectNode } from "./state/node.ts";
 export type { ObjectProblem } from "./state/object-problem.ts";
 export { type PodRecord, projectPod } from "./state/pod.ts";
+export { projectService, type ServiceRecord } from "./state/service.ts";
 export type { StateEvent } from "./state/state-event.ts";
 export type { Bundle, BundleChange, DesiredRow, Membership, Owner } from "./translate/desired.ts";
 export { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";

@@ -5,7 +5,8 @@
  *   Kubernetes watch │  reflectors ─▶ state ─▶ graph (ipam) ─▶ bundles ─▶ applier ── group commit ─┼─▶ NB
  *   (nodes,          │                           │                          ▲ │   (asserts the lock) │
  *    namespaces,     │                           │ what to announce         │ └─ committed ─┐        │
- *    pods)           │                           ▼                          │               │        │
+ *    pods, services, │                           ▼                          │               │        │
+ *    their slices)   │                           │                          │               │        │
  *   Kubernetes API ◀─┼─ announcer (annotations), reporter (Events) ◀──────── replica ◀──────┼────────┼── NB
  *                    │                                                                      │        │
  *                    │  southbound: chassis of nodes that are gone ─────────────────────────┼────────┼─▶ SB
@@ -18,6 +19,7 @@ import {
   createEventRecorder,
   createKubeClient,
   electLeader,
+  endpointSlices,
   isKubeError,
   KubeError,
   loadKubeConfig,
@@ -41,6 +43,7 @@ import { type AddressPools, createAddressPools } from "./pools/address-pools.ts"
 import { createMetrics } from "./serve/metrics.ts";
 import { type Readiness, startStatusServer } from "./serve/server.ts";
 import { projectAddressPool } from "./state/address-pool.ts";
+import { projectEndpointSlice } from "./state/endpoint-slice.ts";
 import { projectNamespace } from "./state/namespace.ts";
 import { projectNode } from "./state/node.ts";
 import { projectPod } from "./state/pod.ts";
@@ -211,6 +214,8 @@ export async function startController(config: ControllerConfig, logger: Logger):
         nodes: nodeEvents,
         namespaces: reflected(namespaces, projectNamespace),
         pods: reflected(pods, projectPod),
+        services: serviceEvents,
+        endpointSlices: reflected(endpointSlices, projectEndpointSlice),
       },
       listener: {
         event: metrics.event,

@@ -6,10 +6,12 @@ import {
 } from "@ovenbird/kube";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { EndpointSliceRecord } from "../state/endpoint-slice.ts";
 import type { NamespaceRecord } from "../state/namespace.ts";
 import type { NodeRecord } from "../state/node.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
 import type { PodRecord } from "../state/pod.ts";
+import type { ServiceRecord } from "../state/service.ts";
 import type { StateEvent } from "../state/state-event.ts";
 import type { Bundle, BundleChange } from "../translate/desired.ts";
 import { nodeBundle, nodeNetworkOf } from "../translate/node.ts";
@@ -24,9 +26,12 @@ import {
   podPlacement,
   samePlacement,
 } from "../translate/pod-port.ts";
+import type { PreviousBackends } from "../translate/service.ts";
 import { tenantBundle, tenantOwner } from "../translate/tenant-router.ts";
 import { nodeStateOf } from "./node-state.ts";
 import { createProblemLog } from "./problem-log.ts";
+import { createServiceNodeIndex } from "./service-node-index.ts";
+import { createServiceGraph } from "./services.ts";
 import { createWaitingPods } from "./waiting-pods.ts";
 
 export interface GraphOptions {
@@ -35,18 +40,20 @@ export interface GraphOptions {
   readonly ipam: Ipam;
   /** Called during `flush` and `apply`, once for each problem that is new. */
   readonly report: (problem: ObjectProblem) => void;
+  /** What the database holds for virtual addresses of services; by default nothing. */
+  readonly previousBackends?: PreviousBackends;
 }
 
 /**
- * From the state of nodes, namespaces and pods to bundles of rows. An event marks what it touches; `flush` computes
- * that and nothing else. What comes out depends on the current state and on the addresses reserved, never on the order
+ * From the state of nodes, namespaces, pods and services to bundles of rows. An event marks what it touches; `flush` computes
+ * that and nothing else. What comes out depends on the current state, on the addresses reserved and on the places that backends have, never on the order
  * or the number of events.
  */
 export interface Graph {
   apply(event: StateEvent): void;
   /**
-   * What changed since the last flush, in an order in which it can be committed: first what goes (pods, then nodes), then
-   * what comes or changes (tenant, nodes, pods); so an address's former row goes before its next one comes. The first
+   * What changed since the last flush, in an order in which it can be committed: first what goes (services, pods, nodes), then
+   * what comes or changes (tenant, nodes, pods, services); so an address's former row goes before its next one comes. The first
    * flush has to see all nodes and pods there are: what was restored for others is given up then, and their rows go.
    */
   flush(): readonly BundleChange[];
@@ -61,6 +68,8 @@ export interface Graph {
     readonly namespaces: number;
     readonly pods: number;
     readonly ports: number;
+    readonly services: number;
+    readonly endpoints: number;
     readonly problems: number;
   };
 }
@@ -77,7 +86,7 @@ interface PlacedNode {
   readonly signature: string;
 }
 
-export function createGraph({ network, ipam, report }: GraphOptions): Graph {
+export function createGraph({ network, ipam, report, previousBackends = () => undefined }: GraphOptions): Graph {
   const nodes = new Map<string, NodeRecord>();
   const namespaces = new Map<string, NamespaceRecord>();
   const pods = new Map<string, PodRecord>();
@@ -90,8 +99,8 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
   const waitingPods = createWaitingPods();
   const waitingNodes = new Set<string>();
   const problems = createProblemLog(report);
-  /** Sorted; nodes without a zone are in the empty one, which is always there. */
-  let zones: readonly string[] = [""];
+  const serviceNodes = createServiceNodeIndex(network);
+  const services = createServiceGraph({ network, nodes: serviceNodes, problems, restored: previousBackends });
   let isFirstFlush = true;
 
   function unindex(pod: PodRecord): void {
@@ -212,6 +221,7 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
           problems.set({ kind: "Node", key: name, uid: node.uid }, [outcome.problem]);
         } else problems.forget("Node", name);
         if (!placedNodes.delete(name)) continue;
+        serviceNodes.set(name, undefined);
         gone.push({ owner: nodeOwner(name), bundle: undefined });
         touchPodsOf(name);
         continue;
@@ -227,20 +237,19 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
       const placement = podPlacement(network, topology);
       const isPlacedAsBefore = before !== undefined && samePlacement(before.placement, placement);
       placedNodes.set(name, { topology, signature, placement: isPlacedAsBefore ? before.placement : placement });
+      serviceNodes.set(name, topology);
       changed.push({ owner: nodeOwner(name), bundle: nodeBundle(network, topology) });
       if (!isPlacedAsBefore) touchPodsOf(name);
     }
     return { gone, changed };
   }
 
-  /** The tenant's rows depend on the zones that the nodes are in. */
-  function flushTenant(hasNodeChanges: boolean): BundleChange[] {
-    const before = zones.join();
-    if (hasNodeChanges) {
-      zones = [...new Set(["", ...[...placedNodes.values()].map(({ topology }) => topology.zone)])].sort();
-    }
-    if (!isFirstFlush && zones.join() === before) return [];
-    return [{ owner: tenantOwner, bundle: tenantBundle(network, zones) }];
+  /** The tenant's rows, and services', depend on what the nodes have in common. */
+  function flushTenant(): BundleChange[] {
+    const changes = serviceNodes.takeChanges();
+    services.applyNodes(changes);
+    if (!isFirstFlush && !changes.zones) return [];
+    return [{ owner: tenantOwner, bundle: tenantBundle(network, serviceNodes.zones) }];
   }
 
   /** The pod's port as it shall be; reserves its addresses. */
@@ -313,6 +322,9 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
       const object = event.change === "upsert" ? event.object : undefined;
       if (event.kind === "node") applyNode(event.key, object as NodeRecord | undefined);
       else if (event.kind === "pod") applyPod(event.key, object as PodRecord | undefined);
+      else if (event.kind === "service") services.applyService(event.key, object as ServiceRecord | undefined);
+      else if (event.kind === "endpointSlice")
+        services.applySlice(event.key, object as EndpointSliceRecord | undefined);
       else if (object === undefined) namespaces.delete(event.key);
       else namespaces.set(event.key, object as NamespaceRecord);
     },
@@ -322,18 +334,21 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
       const nodeChanges = flushNodes();
       const restored = ipam.takeRestoredOwners();
       const podChanges = flushPods(restored);
-      const tenant = flushTenant(nodeChanges.gone.length + nodeChanges.changed.length > 0);
+      const tenant = flushTenant();
+      const serviceChanges = services.flush();
       isFirstFlush = false;
       dirtyNodes.clear();
       dirtyPods.clear();
       const before = goneBefore(restored);
-      return [before, podChanges.gone, nodeChanges.gone, tenant, nodeChanges.changed, podChanges.changed].flat();
+      const gone = [before, serviceChanges.gone, podChanges.gone, nodeChanges.gone];
+      return [...gone, tenant, nodeChanges.changed, podChanges.changed, serviceChanges.changed].flat();
     },
     bundleOf(text) {
       const owner = parseOwner(text);
       if (owner?.kind === tenantOwner.kind)
-        return owner.key === tenantOwner.key ? tenantBundle(network, zones) : undefined;
+        return owner.key === tenantOwner.key ? tenantBundle(network, serviceNodes.zones) : undefined;
       if (owner?.kind === "Pod") return ports.get(owner.key);
+      if (owner?.kind === "Service") return services.bundleOf(owner.key);
       const topology = owner?.kind === "Node" ? placedNodes.get(owner.key)?.topology : undefined;
       return topology && nodeBundle(network, topology);
     },
@@ -351,6 +366,8 @@ export function createGraph({ network, ipam, report }: GraphOptions): Graph {
         namespaces: namespaces.size,
         pods: pods.size,
         ports: ports.size,
+        services: services.services,
+        endpoints: services.endpoints,
         problems: problems.size,
       };
     },

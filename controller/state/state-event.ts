@@ -1,6 +1,8 @@
+import type { EndpointSliceRecord } from "./endpoint-slice.ts";
 import type { NamespaceRecord } from "./namespace.ts";
 import type { NodeRecord } from "./node.ts";
 import type { PodRecord } from "./pod.ts";
+import type { ServiceRecord } from "./service.ts";
 
 interface Change<Kind extends string, Record> {
   readonly kind: Kind;
@@ -12,4 +14,9 @@ interface Change<Kind extends string, Record> {
 }
 
 /** One object's new state. Repeated, reordered (between keys) and merged events lead to the same end. */
-export type StateEvent = Change<"node", NodeRecord> | Change<"namespace", NamespaceRecord> | Change<"pod", PodRecord>;
+export type StateEvent =
+  | Change<"node", NodeRecord>
+  | Change<"namespace", NamespaceRecord>
+  | Change<"pod", PodRecord>
+  | Change<"service", ServiceRecord>
+  | Change<"endpointSlice", EndpointSliceRecord>;

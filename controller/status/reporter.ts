@@ -13,9 +13,9 @@ export interface Reporter {
 
 export interface ReporterOptions {
   readonly recorder: Pick<EventRecorder, "event">;
-  /** The object for what concerns no node or pod: the controllers' own Lease. */
+  /** The object for what concerns no object of its own: the controllers' own Lease. */
   readonly lease: { readonly namespace: string; readonly name: string };
-  /** The uid of the pod or namespace, as far as known. */
+  /** The uid of the pod, namespace or service, as far as known. */
   readonly uidOf: (kind: string, key: string) => string | undefined;
 }
 
@@ -36,6 +36,7 @@ export function createReporter({ recorder, lease, uidOf }: ReporterOptions): Rep
     const slash = key.indexOf("/");
     switch (kind) {
       case "Pod":
+      case "Service":
         return { kind, apiVersion: "v1", namespace: key.slice(0, slash), name: key.slice(slash + 1), uid };
       case "Namespace":
         return { kind, apiVersion: "v1", name: key, uid };

@@ -15,4 +15,6 @@ export interface ServiceNode {
   readonly zone: string;
   readonly addresses: readonly string[];
   readonly management: readonly string[];
+  /** Whether there is a gateway router, and so a group of its own. */
+  readonly hasGateway: boolean;
 }

@@ -20,7 +20,12 @@ const nodes: ServiceNodes = {
   slots: { 4: 1, 6: 1 },
   node: (name) =>
     nodeNames.includes(name)
-      ? { zone: "a", addresses: [`192.168.0.${name.slice(1)}`, `fc00::${name.slice(1)}`], management: [] }
+      ? {
+          zone: "a",
+          addresses: [`192.168.0.${name.slice(1)}`, `fc00::${name.slice(1)}`],
+          management: [],
+          hasGateway: true,
+        }
       : undefined,
   managementOf: (address) => (address === "192.168.0.1" ? "10.244.0.2" : undefined),
 };

@@ -182,7 +182,7 @@ export function serviceBundle(
     const { protocol } = vip.port;
     for (const [name, local] of choose(vip).onNodes()) {
       const node = nodes.node(name);
-      if (node === undefined) continue;
+      if (node === undefined || !node.hasGateway) continue;
       const own = node.addresses.filter((address) => address.includes(":") === (vip.family === 6));
       const groups = (): readonly string[] => [nodeGatewayGroup(name).uuid];
       for (const address of vip.kind === "node" ? own : [vip.address]) {

@@ -1,4 +1,12 @@
-import { createGraph, createIpam, managedTables, ownerKey, replicaSpec } from "@ovenbird/controller";
+import {
+  backendsIn,
+  createGraph,
+  createIpam,
+  managedTables,
+  ownerKey,
+  ownerNameOf,
+  replicaSpec,
+} from "@ovenbird/controller";
 import { type Client, createClient, type UntypedModel, type UntypedRow } from "ovsdb-client-ts";
 import { network, type SmallCluster } from "./small-cluster.ts";
 
@@ -23,8 +31,7 @@ function plainRow(row: UntypedRow, columns: Iterable<string>): PlainRow {
   return Object.fromEntries([...columns].map((column) => [column, plain(row[column])]));
 }
 
-const isOurs = (row: UntypedRow): boolean =>
-  (row.external_ids as ReadonlyMap<string, string> | undefined)?.has?.(ownerKey) ?? false;
+const isOurs = (table: string, row: UntypedRow): boolean => ownerNameOf(table, row) !== undefined;
 
 /** Every row as the server has it, by table and uuid, read anew over a connection of its own. */
 export async function readNorthbound(
@@ -38,7 +45,7 @@ export async function readNorthbound(
   const foreign: Record<string, PlainRow> = {};
   for (const table of tables.values()) {
     for (const row of replica.table(table.name).values()) {
-      (isOurs(row) ? ours : foreign)[`${table.name} ${row._uuid}`] = plainRow(row, table.columns.keys());
+      (isOurs(table.name, row) ? ours : foreign)[`${table.name} ${row._uuid}`] = plainRow(row, table.columns.keys());
     }
   }
   await client.close();
@@ -54,21 +61,27 @@ export async function fromScratch(server: Database, cluster: SmallCluster): Prom
   await client.ready();
   const tables = managedTables(client.schema);
   const replica = await client.replicate(replicaSpec(tables));
-  const { nodes, namespaces, pods } = cluster.records();
+  const { nodes, namespaces, pods, services, endpointSlices } = cluster.records();
   const ipam = createIpam(network);
   ipam.restore({
-    rows: [...replica.table("Logical_Switch_Port").values()].filter(isOurs).map((row) => ({
-      owner: (row.external_ids as ReadonlyMap<string, string>).get(ownerKey) ?? "",
-      addresses: [...(row.addresses as ReadonlySet<string>)],
-      uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
-    })),
+    rows: [...replica.table("Logical_Switch_Port").values()]
+      .filter((row) => isOurs("Logical_Switch_Port", row))
+      .map((row) => ({
+        owner: (row.external_ids as ReadonlyMap<string, string>).get(ownerKey) ?? "",
+        addresses: [...(row.addresses as ReadonlySet<string>)],
+        uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
+      })),
     nodes,
     pods,
   });
-  const graph = createGraph({ network, ipam, report: () => {} });
+  const graph = createGraph({ network, ipam, report: () => {}, previousBackends: backendsIn(replica) });
   for (const object of pods) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
   for (const object of namespaces) graph.apply({ kind: "namespace", change: "upsert", key: object.key, object });
   for (const object of nodes) graph.apply({ kind: "node", change: "upsert", key: object.key, object });
+  for (const object of services) graph.apply({ kind: "service", change: "upsert", key: object.key, object });
+  for (const object of endpointSlices) {
+    graph.apply({ kind: "endpointSlice", change: "upsert", key: object.key, object });
+  }
   const bundles = graph.flush().flatMap(({ bundle }) => bundle ?? []);
   const rows: Record<string, Record<string, unknown>> = {};
   for (const { table, uuid, owner, columns } of bundles.flatMap((bundle) => bundle.rows)) {
@@ -78,7 +91,7 @@ export async function fromScratch(server: Database, cluster: SmallCluster): Prom
       const empty = kind === "set" ? [] : kind === "map" ? {} : defaults(client, table, column);
       row[column] = kind === "set" ? [...((wanted as readonly unknown[] | undefined) ?? [])].sort() : (wanted ?? empty);
     }
-    row.external_ids = { ...(row.external_ids as object), [ownerKey]: owner };
+    if ("external_ids" in row) row.external_ids = { ...(row.external_ids as object), [ownerKey]: owner };
     rows[`${table} ${uuid}`] = row;
   }
   for (const { table, row, column, member } of bundles.flatMap((bundle) => bundle.memberships)) {
@@ -117,6 +130,9 @@ export async function addForeignRows(server: Database): Promise<void> {
     .insert("Logical_Router", { name: "default", ports: [routerPort], options: { chassis: "theirs" } })
     .insert("Address_Set", { name: "theirs", addresses: ["10.9.0.9"], external_ids: { owner: "them" } })
     .insert("Port_Group", { name: "theirs", ports: [port] })
+    .insert("Load_Balancer_Group", { name: "default.theirs" })
+    .insert("Load_Balancer_Group", { name: "switch.theirs" })
+    .insert("Load_Balancer", { name: "x/1#cluster.tcp", vips: { "10.96.0.1:80": "10.9.0.9:80" } })
     .commit();
   await client.close();
 }

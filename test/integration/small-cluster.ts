@@ -1,11 +1,15 @@
 import {
+  type EndpointSliceRecord,
   type NamespaceRecord,
   type NodeRecord,
   type PodRecord,
   parseNetworkConfig,
+  projectEndpointSlice,
   projectNamespace,
   projectNode,
   projectPod,
+  projectService,
+  type ServiceRecord,
 } from "@ovenbird/controller";
 import type { ReflectorEvent } from "@ovenbird/kube";
 
@@ -14,8 +18,9 @@ const parsed = parseNetworkConfig({ clusterCidr: "10.1.0.0/24,fd01::/112", nodeP
 if (parsed.kind !== "valid") throw new Error(JSON.stringify(parsed.problems));
 export const network = parsed.network;
 
-export type Kind = "node" | "namespace" | "pod";
-export type AnyRecord = NodeRecord | NamespaceRecord | PodRecord;
+export const kinds = ["node", "namespace", "pod", "service", "endpointSlice"] as const;
+export type Kind = (typeof kinds)[number];
+export type AnyRecord = NodeRecord | NamespaceRecord | PodRecord | ServiceRecord | EndpointSliceRecord;
 export type AnyEvent = ReflectorEvent<AnyRecord>;
 
 interface SmallPod {
@@ -29,13 +34,37 @@ interface SmallPod {
 interface SmallNode {
   readonly uid: string;
   readonly gateway: boolean;
+  readonly zone: string;
+  /** How many addresses of IPv4 it has beside the first. */
+  readonly more: number;
   annotation: string | undefined;
+}
+
+export interface SmallService {
+  /** Later ones give way where two claim the same. */
+  readonly createdAt?: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly ingress?: readonly string[];
+}
+
+export interface SmallSlice {
+  /** The name of a service in the same namespace. */
+  readonly service: string;
+  readonly family: 4 | 6;
+  readonly ports: readonly { readonly name?: string; readonly protocol: string; readonly port: number }[];
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly nodeName?: string | undefined;
+    readonly ready?: boolean | undefined;
+    readonly terminating?: boolean | undefined;
+    readonly zone?: string | undefined;
+  }[];
 }
 
 /** The cluster as the API server would have it, and the events that the watch has yet to deliver, per kind in order. */
 export interface SmallCluster {
   readonly pending: Readonly<Record<Kind, AnyEvent[]>>;
-  setNode(name: string, gateway: boolean): void;
+  setNode(name: string, gateway: boolean, options?: { readonly zone?: string; readonly more?: number }): void;
   deleteNode(name: string): void;
   setNamespace(name: string): void;
   deleteNamespace(name: string): void;
@@ -46,9 +75,19 @@ export interface SmallCluster {
     sameUid?: boolean,
   ): void;
   deletePod(key: string): void;
+  setService(key: string, service: SmallService): void;
+  deleteService(key: string): void;
+  setSlice(key: string, slice: SmallSlice): void;
+  deleteSlice(key: string): void;
   annotate(kind: "pod" | "node", key: string, uid: string, text: string): void;
   /** Everything as it is now. */
-  records(): { nodes: NodeRecord[]; namespaces: NamespaceRecord[]; pods: PodRecord[] };
+  records(): {
+    nodes: NodeRecord[];
+    namespaces: NamespaceRecord[];
+    pods: PodRecord[];
+    services: ServiceRecord[];
+    endpointSlices: EndpointSliceRecord[];
+  };
   /** Tells the watch about an object again, though nothing changed. */
   repeat(kind: Kind, key: string): void;
 }
@@ -57,14 +96,16 @@ export function createSmallCluster(): SmallCluster {
   const nodes = new Map<string, SmallNode>();
   const namespaces = new Set<string>();
   const pods = new Map<string, SmallPod>();
-  const pending: Record<Kind, AnyEvent[]> = { node: [], namespace: [], pod: [] };
+  const services = new Map<string, { readonly uid: string; readonly service: SmallService }>();
+  const slices = new Map<string, SmallSlice>();
+  const pending: Record<Kind, AnyEvent[]> = { node: [], namespace: [], pod: [], service: [], endpointSlice: [] };
   let uids = 0;
   const nextUid = (): string => {
     uids += 1;
     return `uid-${uids}`;
   };
 
-  function nodeRecord(name: string, { uid, gateway, annotation }: SmallNode): NodeRecord {
+  function nodeRecord(name: string, { uid, gateway, zone, more, annotation }: SmallNode): NodeRecord {
     const last = name.charCodeAt(0);
     const chassis = {
       systemId: `chassis-${name}`,
@@ -79,8 +120,10 @@ export function createSmallCluster(): SmallCluster {
       ...(gateway ? { "ovenbird.io/chassis": JSON.stringify(chassis) } : {}),
       ...(annotation === undefined ? {} : { "ovenbird.io/node-network": annotation }),
     };
-    const status = { addresses: [{ type: "InternalIP", address: `192.168.0.${last}` }] };
-    return projectNode({ metadata: { name, uid, annotations }, status });
+    const own = [`192.168.0.${last}`, ...Array.from({ length: more }, (_, index) => `192.168.${index + 1}.${last}`)];
+    const status = { addresses: own.map((address) => ({ type: "InternalIP", address })) };
+    const labels = zone === "" ? {} : { "topology.kubernetes.io/zone": zone };
+    return projectNode({ metadata: { name, uid, labels, annotations }, status });
   }
 
   function podRecord(key: string, { uid, nodeName, phase, hostNetwork, annotation }: SmallPod): PodRecord {
@@ -93,28 +136,63 @@ export function createSmallCluster(): SmallCluster {
     });
   }
 
+  function serviceRecord(key: string, { uid, service }: { uid: string; service: SmallService }): ServiceRecord {
+    const [namespace, name] = key.split("/");
+    const { createdAt: creationTimestamp, spec, ingress = [] } = service;
+    return projectService({
+      metadata: { namespace, name, uid, creationTimestamp },
+      spec,
+      status: { loadBalancer: { ingress: ingress.map((ip) => ({ ip })) } },
+    });
+  }
+
+  function sliceRecord(key: string, { service, family, ports, endpoints }: SmallSlice): EndpointSliceRecord {
+    const [namespace, name] = key.split("/");
+    return projectEndpointSlice({
+      metadata: { namespace, name, labels: { "kubernetes.io/service-name": service } },
+      addressType: `IPv${family}`,
+      ports,
+      endpoints: endpoints.map(({ address, nodeName, ready, terminating, zone }) => ({
+        addresses: [address],
+        nodeName,
+        conditions: { ready, serving: true, terminating },
+        hints: zone === undefined ? undefined : { forZones: [{ name: zone }] },
+      })),
+    });
+  }
+
+  function recordOf(kind: Kind, key: string): AnyRecord | undefined {
+    const node = nodes.get(key);
+    const pod = pods.get(key);
+    const service = services.get(key);
+    const slice = slices.get(key);
+    switch (kind) {
+      case "node":
+        return node && nodeRecord(key, node);
+      case "namespace":
+        return namespaces.has(key) ? namespaceRecord(key) : undefined;
+      case "pod":
+        return pod && podRecord(key, pod);
+      case "service":
+        return service && serviceRecord(key, service);
+      case "endpointSlice":
+        return slice && sliceRecord(key, slice);
+    }
+  }
+
   const namespaceRecord = (name: string): NamespaceRecord => projectNamespace({ metadata: { name, uid: name } });
 
   function tell(kind: Kind, key: string): void {
-    const node = nodes.get(key);
-    const pod = pods.get(key);
-    const object =
-      kind === "node"
-        ? node && nodeRecord(key, node)
-        : kind === "pod"
-          ? pod && podRecord(key, pod)
-          : namespaces.has(key)
-            ? namespaceRecord(key)
-            : undefined;
+    const object = recordOf(kind, key);
     if (object !== undefined) pending[kind].push({ kind: "upsert", key, object });
     else pending[kind].push({ kind: "delete", key, object: { key } as AnyRecord });
   }
 
   return {
     pending,
-    setNode(name, gateway) {
+    setNode(name, gateway, { zone = "", more = 0 } = {}) {
       const before = nodes.get(name);
-      nodes.set(name, { uid: before?.uid ?? nextUid(), gateway, annotation: before?.annotation });
+      nodes.set(name, { uid: before?.uid ?? nextUid(), gateway, zone, more, annotation: before?.annotation });
       tell("node", name);
     },
     deleteNode(name) {
@@ -143,6 +221,20 @@ export function createSmallCluster(): SmallCluster {
     deletePod(key) {
       if (pods.delete(key)) tell("pod", key);
     },
+    setService(key, service) {
+      services.set(key, { uid: services.get(key)?.uid ?? nextUid(), service });
+      tell("service", key);
+    },
+    deleteService(key) {
+      if (services.delete(key)) tell("service", key);
+    },
+    setSlice(key, slice) {
+      slices.set(key, slice);
+      tell("endpointSlice", key);
+    },
+    deleteSlice(key) {
+      if (slices.delete(key)) tell("endpointSlice", key);
+    },
     annotate(kind, key, uid, text) {
       const object = (kind === "pod" ? pods : nodes).get(key);
       if (object === undefined || object.uid !== uid) return;
@@ -153,6 +245,8 @@ export function createSmallCluster(): SmallCluster {
       nodes: [...nodes].map(([name, node]) => nodeRecord(name, node)),
       namespaces: [...namespaces].map(namespaceRecord),
       pods: [...pods].map(([key, pod]) => podRecord(key, pod)),
+      services: [...services].map(([key, service]) => serviceRecord(key, service)),
+      endpointSlices: [...slices].map(([key, slice]) => sliceRecord(key, slice)),
     }),
     repeat: tell,
   };

@@ -1,5 +1,6 @@
 import {
   createEngine,
+  type EndpointSliceRecord,
   type Engine,
   type EngineListener,
   managedTables,
@@ -8,12 +9,13 @@ import {
   type ObjectProblem,
   type PodRecord,
   replicaSpec,
+  type ServiceRecord,
 } from "@ovenbird/controller";
 import type { ReflectorEvent } from "@ovenbird/kube";
 import { type Client, createClient, type Lock, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { Subject } from "rxjs";
 import type { Database } from "./northbound-rows.ts";
-import { type AnyEvent, type Kind, network, type SmallCluster } from "./small-cluster.ts";
+import { type AnyEvent, type Kind, kinds, network, type SmallCluster } from "./small-cluster.ts";
 
 /** A controller's engine on a real northbound server, fed from a {@link SmallCluster}. */
 export interface RunningEngine {
@@ -55,6 +57,8 @@ export async function startSmallEngine(
     node: new Subject(),
     namespace: new Subject(),
     pod: new Subject(),
+    service: new Subject(),
+    endpointSlice: new Subject(),
   };
   const operations: string[] = [];
   const drifts: string[] = [];
@@ -69,6 +73,8 @@ export async function startSmallEngine(
       nodes: subjects.node as unknown as Subject<ReflectorEvent<NodeRecord>>,
       namespaces: subjects.namespace as unknown as Subject<ReflectorEvent<NamespaceRecord>>,
       pods: subjects.pod as unknown as Subject<ReflectorEvent<PodRecord>>,
+      services: subjects.service as unknown as Subject<ReflectorEvent<ServiceRecord>>,
+      endpointSlices: subjects.endpointSlice as unknown as Subject<ReflectorEvent<EndpointSliceRecord>>,
     },
     listener: {
       operation: (table, kind) => operations.push(`${kind} ${table}`),
@@ -83,12 +89,14 @@ export async function startSmallEngine(
     },
   });
   // A fresh list: what was pending is in it.
-  const { nodes, namespaces, pods } = cluster.records();
-  for (const kind of ["node", "namespace", "pod"] as const) cluster.pending[kind].length = 0;
+  const { nodes, namespaces, pods, services, endpointSlices } = cluster.records();
+  for (const kind of kinds) cluster.pending[kind].length = 0;
   for (const object of nodes) subjects.node.next({ kind: "upsert", key: object.key, object });
   for (const object of namespaces) subjects.namespace.next({ kind: "upsert", key: object.key, object });
   for (const object of pods) subjects.pod.next({ kind: "upsert", key: object.key, object });
-  for (const kind of ["pod", "namespace", "node"] as const) {
+  for (const object of services) subjects.service.next({ kind: "upsert", key: object.key, object });
+  for (const object of endpointSlices) subjects.endpointSlice.next({ kind: "upsert", key: object.key, object });
+  for (const kind of kinds.toReversed()) {
     if (options.unsynced?.includes(kind) !== true) subjects[kind].next({ kind: "synced" });
   }
   return {
@@ -101,7 +109,7 @@ export async function startSmallEngine(
     problems,
     chassis,
     deliver(from, count = Number.POSITIVE_INFINITY) {
-      for (const kind of ["node", "namespace", "pod"] as const) {
+      for (const kind of kinds) {
         for (const event of from.pending[kind].splice(0, count)) subjects[kind].next(event);
       }
     },
