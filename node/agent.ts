@@ -3,6 +3,7 @@ import type { KubeClient } from "@ovenbird/kube";
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { RowChange } from "ovsdb-client-ts";
 import { createAlarm } from "./alarm.ts";
+import { createAnnouncer, sendAnnouncement } from "./announcer/index.ts";
 import { createPortBinding, removeLeftovers } from "./binding/index.ts";
 import { chassisChange } from "./chassis.ts";
 import { type CniMetrics, type CniServer, createCniServer } from "./cni-server/index.ts";
@@ -10,6 +11,7 @@ import type { AgentConfig } from "./config.ts";
 import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
 import { concernsOf } from "./database-changes.ts";
 import { createGateway, type Gateway } from "./gateway/index.ts";
+import { createHealthCheckServers } from "./health-check/index.ts";
 import { followNode, patchChassis } from "./kubernetes-node.ts";
 import { createPodLinks } from "./links/index.ts";
 import type { Logger } from "./logger.ts";
@@ -34,6 +36,10 @@ import {
 
 /** How long a bridge may take to be opened, or the tunnels' address to arrive on one, before it is worth a warning, in ms. */
 const problemPatienceMs = 5_000;
+/** UDP port of the heartbeats between agents that stand for the same addresses. */
+const heartbeatPort = 9_098;
+/** How long a node that (re)joined waits before it takes addresses from others, in ms. */
+const announcerSettleMs = 30_000;
 /** How long the first chassis annotation waits for the gateway bridge, in ms. */
 const gatewayPatienceMs = 5_000;
 
@@ -64,7 +70,8 @@ export interface Agent {
  *     Node watch ────┼─▶ gateway        br-ex: uplink, addresses, flows    ──┐
  *     link events ───┼─▶ management     ovenbird0: addresses, routes, rules ◀┤
  *     vswitchd start ┤   chassis        the Node's chassis annotation     ◀──┘
- *     Services ──────┘
+ *     Services ──────┤
+ *     announcer ─────┘   (which addresses this node answers for)
  *
  *     pod watch ─▶ pods ─▶ CNI server ─▶ links, binding
  *
@@ -160,11 +167,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         gateway.services = {
           services: [...services.services.values()],
           nodeAddresses: nodeAddressesOf(services),
-          announced: new Set(),
+          announced: announcer.announced,
         };
       }
       await gateway.reconcile();
-      if (!isDeepStrictEqual(before, gateway.state)) managementTask.trigger();
+      if (!isDeepStrictEqual(before, gateway.state)) {
+        managementTask.trigger();
+        announcer.look();
+      }
       alarms.look();
       chassisTask.trigger();
     },
@@ -270,7 +280,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     chassisTask.trigger();
   });
   const services = createServiceView({ client: kube, nodeName: config.node, logger });
-  const stopServices = services.onChange(() => {
+  const announcer = createAnnouncer({
+    nodeName: config.node,
+    view: services,
+    port: heartbeatPort,
+    settleMs: announcerSettleMs,
+    hasGateway: () => gateway?.state.kind === "present",
+    announce: (address) => sendAnnouncement(socket, config.gatewayBridge, address),
+    logger,
+  });
+  const stopAnnouncer = announcer.onChange(() => gatewayTask.trigger());
+  const healthChecks = createHealthCheckServers({ isHealthy: () => management?.ready === true, logger });
+  const stopServices = services.onChange((changes) => {
+    if (changes.has("services")) healthChecks.serve(services.services.values());
     gatewayTask.trigger();
     managementTask.trigger();
   });
@@ -389,6 +411,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const stopWatch of stopWatches) stopWatch();
       if (listening) await server.close();
       listening = false;
+      await announcer.leave();
+      // What others have taken is no longer answered for from here.
+      await gatewayTask.run().catch(() => undefined); // The reconciler has logged it.
+      stopAnnouncer();
+      await healthChecks.close();
       const tasks = [openVswitchTask, gatewayTask, managementTask, chassisTask, leftoversTask, readyTask];
       await Promise.all(tasks.map((task) => task.stop()));
       stopServices();
