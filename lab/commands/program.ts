@@ -93,7 +93,10 @@ export function program(): Command {
       ]),
     )
     .option("--from <from>", "namespace/pod, node:NAME or outside")
-    .option("--to <to>", "namespace/pod, service:namespace/name, node:NAME, outside or an address")
+    .option(
+      "--to <to>",
+      "namespace/pod, node:NAME, outside, an address, service:, nodeport: or loadbalancer: (see docs/lab.md)",
+    )
     .option("--port <port>", "port", wholeNumber(1, 65_535))
     .addOption(new Option("--protocol <protocol>").choices(["tcp", "udp", "sctp", "icmp"]).default("tcp"))
     .addOption(new Option("--expect <verdict>").choices(["connected", "refused", "dropped", "error"]))

@@ -119,7 +119,7 @@ export function startKubelet(options: KubeletOptions): Kubelet {
         // The uid makes the patch fail on a namesake.
         const patch = { metadata: { uid: pod.uid }, status };
         await client.patch(pods, { namespace: pod.namespace, name: pod.name }, patch, {
-          type: "merge",
+          type: "strategic",
           subresource: "status",
         });
       });

@@ -26,10 +26,26 @@ describe("a pod's status", () => {
     expect(status).toMatchObject({
       phase: "Running",
       podIP: "10.244.0.3",
-      podIPs: [{ ip: "10.244.0.3" }, { ip: "fd00::3" }],
+      podIPs: [{ $patch: "replace" }, { ip: "10.244.0.3" }, { ip: "fd00::3" }],
       hostIP: "172.18.0.11",
     });
     expect(conditionOf(status, "Ready")).toBe("True");
+  });
+
+  it("is Running, but not Ready while a readiness gate is closed", () => {
+    const withGate = (conditions: readonly object[]) => {
+      const pod = readPod({
+        metadata: { name: "p", namespace: "n", uid: "u" },
+        spec: { nodeName: "node1", containers: [{ name: "c" }], readinessGates: [{ conditionType: "song" }] },
+        status: { conditions },
+      });
+      const containers = [{ name: "c", image: "probe", state: running, restarts: 0 }];
+      return podStatus({ pod, hostAddresses: [], podAddresses: ["10.0.0.1"], containers, sandboxReady: true, now });
+    };
+    expect(conditionOf(withGate([]), "Ready")).toBe("False");
+    expect(conditionOf(withGate([]), "ContainersReady")).toBe("True");
+    expect(conditionOf(withGate([{ type: "song", status: "False" }]), "Ready")).toBe("False");
+    expect(conditionOf(withGate([{ type: "song", status: "True" }]), "Ready")).toBe("True");
   });
 
   it("shows a container that is about to be restarted as waiting, with how it ended", () => {

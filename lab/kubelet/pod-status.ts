@@ -10,18 +10,24 @@ export interface PodStatusInput {
   readonly now: string;
 }
 
-/** A pod's status as kubelet reports it (Pod v1 core, PodStatus). Pure. */
+/**
+ * A pod's status as kubelet reports it (Pod v1 core, PodStatus), as a strategic merge patch: conditions of others, such
+ * as those of readiness gates, stay. Pure.
+ */
 export function podStatus(input: PodStatusInput): Record<string, unknown> {
   const { pod, hostAddresses, podAddresses, containers, sandboxReady, now } = input;
   const phase = phaseOf(input);
   const running = containers.length > 0 && containers.every(({ state }) => state.kind === "running");
   const ready = sandboxReady && running;
+  const gates = pod.closedGates.join(", ");
   const condition = (type: string, holds: boolean, reason?: string) => ({
     type,
     status: holds ? "True" : "False",
     lastProbeTime: null,
     lastTransitionTime: now,
-    ...(holds || reason === undefined ? {} : { reason }),
+    // What an earlier report said goes.
+    reason: holds ? null : (reason ?? null),
+    message: null,
   });
   const unreadyReason = phase === "Succeeded" ? "PodCompleted" : "ContainersNotReady";
   return {
@@ -29,13 +35,18 @@ export function podStatus(input: PodStatusInput): Record<string, unknown> {
     hostIP: hostAddresses[0],
     hostIPs: hostAddresses.map((ip) => ({ ip })),
     podIP: podAddresses[0] ?? null,
-    podIPs: podAddresses.map((ip) => ({ ip })),
+    podIPs: [{ $patch: "replace" }, ...podAddresses.map((ip) => ({ ip }))],
     startTime: pod.startTime ?? now,
     qosClass: "BestEffort",
     conditions: [
       condition("PodReadyToStartContainers", sandboxReady),
       condition("Initialized", true),
-      condition("Ready", ready, unreadyReason),
+      ready && pod.closedGates.length > 0
+        ? {
+            ...condition("Ready", false, "ReadinessGatesNotReady"),
+            message: `the readiness gates ${gates} are not "True"`,
+          }
+        : condition("Ready", ready, unreadyReason),
       condition("ContainersReady", ready, unreadyReason),
       condition("PodScheduled", true),
     ],

@@ -131,6 +131,17 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
     sandbox = undefined;
   }
 
+  /** A pod that is being deleted serves on for as long as it says. */
+  async function linger(): Promise<void> {
+    const since = performance.now();
+    for (
+      let restMs = pod.lingerMs;
+      pod.deleting && !isGone && restMs > 0;
+      restMs = since + pod.lingerMs - performance.now()
+    )
+      await news(restMs);
+  }
+
   async function loop(): Promise<void> {
     while (!mustStop() && !isOver()) {
       if (processes === undefined) {
@@ -144,6 +155,7 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
         await news();
       }
     }
+    if (processes !== undefined) await linger();
     await processes?.stop();
     processes = undefined;
     backoffMs = retryMs.first;
@@ -161,7 +173,9 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
 
   return {
     update(next) {
+      const gatesMoved = next.closedGates.join() !== pod.closedGates.join();
       pod = next;
+      if (gatesMoved && processes !== undefined) report();
       nudge();
     },
     gone() {

@@ -6,7 +6,10 @@ const verdict = z.enum(["connected", "refused", "dropped", "error"]);
 export const probeSpec = z.strictObject({
   /** `namespace/pod`, `node:NAME` or `outside`. */
   from: z.string().min(1),
-  /** `namespace/pod`, `service:namespace/name`, `node:NAME`, `outside` or an address. */
+  /**
+   * `namespace/pod`, `node:NAME`, `outside`, an address, or of a Service `service:namespace/name[:PORT]`,
+   * `nodeport:NODE:namespace/name[:PORT]`, `loadbalancer:namespace/name[:PORT]` (PORT: name or number, else the first).
+   */
   to: z.string().min(1),
   port: z.int().min(1).max(65_535).optional(),
   protocol: z.enum(["tcp", "udp", "sctp", "icmp"]).default("tcp"),

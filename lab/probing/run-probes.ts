@@ -66,12 +66,14 @@ async function resolve(
 ): Promise<{ readonly socket: string; readonly request: ControlProbe }> {
   const origin = where.host(from);
   const host = origin ?? (await where.pod(from)).host;
+  const target = await where.target(to, family);
+  const wantedPort = port ?? target.port;
   const request: ControlProbe = {
     from: origin === undefined ? from : "host",
-    to: await where.address(to, family),
+    to: target.address,
     protocol,
     timeoutMs,
-    ...(port === undefined ? {} : { port }),
+    ...(wantedPort === undefined ? {} : { port: wantedPort }),
   };
   return { socket: paths(layout.folder).controlSocket(host), request };
 }

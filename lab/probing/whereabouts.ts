@@ -19,8 +19,8 @@ export interface Whereabouts {
   pod(key: string): Promise<PodPlace>;
   /** The host of a name such as `node1`, `node:node1`, `central` or `outside`; undefined when there is none. */
   host(name: string): Host | undefined;
-  /** The address that a probe's `to` means. @throws Error in words when there is none */
-  address(to: string, family: Family | undefined): Promise<string>;
+  /** The address that a probe's `to` means, and the port where that says one. @throws Error in words when there is none */
+  target(to: string, family: Family | undefined): Promise<{ readonly address: string; readonly port?: number }>;
   close(): Promise<void>;
 }
 
@@ -28,7 +28,21 @@ const podShape = z.object({
   spec: z.object({ hostNetwork: z.boolean().default(false), nodeName: z.string().default("") }),
   status: z.object({ podIPs: z.array(z.object({ ip: z.string() })).default([]) }).default({ podIPs: [] }),
 });
-const serviceShape = z.object({ spec: z.object({ clusterIPs: z.array(z.string()).default([]) }) });
+const serviceShape = z.object({
+  spec: z.object({
+    clusterIPs: z.array(z.string()).default([]),
+    ports: z.array(z.object({ name: z.string().default(""), port: z.int(), nodePort: z.int().optional() })).default([]),
+  }),
+  status: z
+    .object({
+      loadBalancer: z
+        .object({ ingress: z.array(z.object({ ip: z.string().optional() })).default([]) })
+        .default({ ingress: [] }),
+    })
+    .default({ loadBalancer: { ingress: [] } }),
+});
+/** `service:ns/name[:port]`, `loadbalancer:ns/name[:port]`, `nodeport:node1:ns/name[:port]`; the port by name or number. */
+const serviceTarget = /^(?:(service|loadbalancer):|nodeport:([^:]+):)([^:]+\/[^:]+)(?::([^:]+))?$/;
 
 export function createWhereabouts(layout: Layout): Whereabouts {
   let client: KubeClient | undefined;
@@ -70,25 +84,44 @@ export function createWhereabouts(layout: Layout): Whereabouts {
     return [layout.central, layout.outside, ...layout.nodes].find((candidate) => candidate.name === plain);
   }
 
-  async function addresses(to: string): Promise<readonly string[]> {
-    if (isIP(to) !== 0) return [to];
-    if (to === layout.outside.name) return layout.outside.internet;
-    const known = host(to);
-    if (known !== undefined) return known.addresses;
-    if (to.startsWith("service:"))
-      return serviceShape.parse(await fetch("services", to.slice("service:".length))).spec.clusterIPs;
-    return (await pod(to)).addresses;
+  interface Target {
+    readonly addresses: readonly string[];
+    readonly port?: number | undefined;
+  }
+
+  async function serviceTargetOf(to: string): Promise<Target | undefined> {
+    const [matched, kind, nodeName = "", key = "", portText] = serviceTarget.exec(to) ?? [];
+    if (matched === undefined) return undefined;
+    const { spec, status } = serviceShape.parse(await fetch("services", key));
+    const port =
+      portText === undefined
+        ? spec.ports[0]
+        : spec.ports.find(({ name, port: number }) => name === portText || String(number) === portText);
+    if (port === undefined) throw new Error(`service ${key} has no port ${portText ?? ""}`.trimEnd());
+    if (kind === "service") return { addresses: spec.clusterIPs, port: port.port };
+    if (kind === "loadbalancer")
+      return { addresses: status.loadBalancer.ingress.flatMap(({ ip }) => ip ?? []), port: port.port };
+    const node = host(nodeName);
+    if (node === undefined) throw new Error(`there is no node ${nodeName}`);
+    if (port.nodePort === undefined) throw new Error(`service ${key} has no node port`);
+    return { addresses: node.addresses, port: port.nodePort };
+  }
+
+  async function targetOf(to: string): Promise<Target> {
+    if (isIP(to) !== 0) return { addresses: [to] };
+    if (to === layout.outside.name) return { addresses: layout.outside.internet };
+    return (await serviceTargetOf(to)) ?? { addresses: host(to)?.addresses ?? (await pod(to)).addresses };
   }
 
   return {
     pod,
     host,
-    async address(to, family) {
-      const found = await addresses(to);
+    async target(to, family) {
+      const { addresses: found, port } = await targetOf(to);
       const wanted =
         family === undefined ? found[0] : found.find((address) => isIP(address) === (family === "ipv4" ? 4 : 6));
       if (wanted === undefined) throw new Error(`${to} has no ${family ?? ""} address`.replace("  ", " "));
-      return wanted;
+      return { address: wanted, ...(port === undefined ? {} : { port }) };
     },
     async close() {
       await client?.close();
