@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { startOvsdbServer } from "ovsdb-client-ts/testing";
 import { expect, it } from "vitest";
 import { addForeignRows, fromScratch, northboundSchema, readNorthbound } from "./northbound-rows.ts";
+import { serviceActs } from "./services-arbitrary.ts";
 import { createSmallCluster, type SmallCluster } from "./small-cluster.ts";
 import { type RunningEngine, settle, startSmallEngine } from "./small-engine.ts";
 
@@ -52,6 +53,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         ),
       ),
   },
+  { weight: 12, arbitrary: serviceActs.map(({ text, act }) => cluster(text, act)) },
   { weight: 3, arbitrary: podKey.map((key) => cluster(`delete pod ${key}`, (to) => to.deletePod(key))) },
   { weight: 1, arbitrary: podKey.map((key) => cluster(`repeat pod ${key}`, (to) => to.repeat("pod", key))) },
   { weight: 1, arbitrary: nodeName.map((name) => cluster(`repeat node ${name}`, (to) => to.repeat("node", name))) },
