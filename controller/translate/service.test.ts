@@ -23,7 +23,7 @@ const nodes: ServiceNodes = {
       ? {
           zone: "a",
           addresses: [`192.168.0.${name.slice(1)}`, `fc00::${name.slice(1)}`],
-          management: [],
+          management: name === "n1" ? ["10.244.0.2"] : [],
           hasGateway: true,
         }
       : undefined,
@@ -281,6 +281,24 @@ describe("from outside", () => {
     });
     expect(groups(outcome, "external.tcp")).toEqual(allSwitches);
     expect(groups(outcome, "nodeport.tcp.ipv4")).toEqual(allSwitches);
+  });
+
+  it("externalTrafficPolicy Local answers to nodes by the gateway that they asked", () => {
+    const slice = sliceOf([onNode("n1", "10.244.0.5"), onNode("n1", "10.244.0.6")]);
+    const outcome = translate(serviceOf({ ...balancer, externalTrafficPolicy: "Local" }, ingress), [slice]);
+    expect(row(outcome, "answer.n1.tcp.ipv4").columns).toEqual({
+      priority: 1450,
+      match: [
+        'is_chassis_resident("management.n1")',
+        'inport == "default-to-switch.n1"',
+        "ip4.dst == $default.nodes.ipv4",
+        "ip4.src == {10.244.0.5, 10.244.0.6}",
+        "tcp.src == 8080",
+      ].join(" && "),
+      action: "reroute",
+      nexthops: ["100.64.0.2"],
+    });
+    expect(groups(outcome, "answer.n1.tcp.ipv4")).toEqual(["router"]);
   });
 
   it("source ranges take ingress IPs off the switches, and policies drop who may not", () => {

@@ -5,9 +5,10 @@ import type { Problem } from "../state/object-problem.ts";
 import type { Protocol, ServicePort, ServiceRecord } from "../state/service.ts";
 import { arrange } from "./backend-slots.ts";
 import type { Bundle, DesiredRow, Membership } from "./desired.ts";
-import { type LoadBalancerUse, loadBalancer } from "./load-balancer.ts";
+import { type LoadBalancerUse, loadBalancer, serviceOwner } from "./load-balancer.ts";
 import { gatewaysGroup, nodeGatewayGroup, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
 import { type RestrictedAddress, sourceRangePolicies } from "./load-balancer-source-ranges.ts";
+import { type LocalEndpoints, localAnswers } from "./local-answers.ts";
 import { rowUuid } from "./owner.ts";
 import { addressAndPort, type Backend, backendsOf, backendTexts, usable } from "./service-endpoints.ts";
 import type { ServiceNodes } from "./service-nodes.ts";
@@ -177,6 +178,7 @@ export function serviceBundle(
     } else put(`cluster.${protocol}`, protocol, anywhere, switches, text, choice.everywhere);
   };
 
+  const answering = new Map<string, LocalEndpoints & { readonly backends: string[] }>();
   /** What clients outside reach on a node with endpoints, when the client's address shall stay. */
   const putOnGateways = (vip: Vip, port: number): void => {
     const { protocol } = vip.port;
@@ -189,6 +191,11 @@ export function serviceBundle(
         const text = addressAndPort(address, port);
         put(`external.${name}.${protocol}`, protocol, onGatewayOfNode, groups, text, local);
       }
+      if (vip.kind !== "node") continue;
+      const answer = { node: name, family: vip.family, protocol };
+      const key = `${name} ${protocol} ${vip.family}`;
+      const before = answering.get(key)?.backends ?? [];
+      answering.set(key, { ...answer, backends: [...before, ...local] });
     }
   };
 
@@ -226,9 +233,20 @@ export function serviceBundle(
   for (const [part, { protocol, use, groups, vips }] of drafts) {
     const uuid = rowUuid("Load_Balancer", `Service/${service.key}#${part}`);
     const entries = vips.map(([vip, backends]) => [vip, arranged(previous(uuid, vip), backends)] as const);
-    const made = loadBalancer(service, part, protocol, use, { uuid, vips: entries, groups });
+    // A gateway router would put its own address into the TCP reset too, and the client would not know it for an answer.
+    const refuses = groups.includes(gatewaysGroup.uuid) && vips.every(([, backends]) => backends.length === 0);
+    const how = refuses ? { ...use, skipSnat: true } : use;
+    const made = loadBalancer(service, part, protocol, how, { uuid, vips: entries, groups });
     rows.push(made.row);
     memberships.push(...made.memberships);
+  }
+  const owner = serviceOwner(service.key);
+  for (const endpoints of answering.values()) {
+    const node = nodes.node(endpoints.node);
+    const answer = node && localAnswers(network, owner, endpoints, node);
+    if (answer === undefined) continue;
+    rows.push(answer.row);
+    memberships.push(answer.membership);
   }
   if (service.sourceRanges !== undefined) {
     const policies = sourceRangePolicies(service, restrictedAddresses(vips));
