@@ -17,11 +17,11 @@ export async function check({ name, json }: { readonly name: string; readonly js
 /** The matrix as a table of senders and targets, and a line for each way that is not as it should be. */
 export function matrixText({ cells, total, failed, ok }: Matrix): string {
   if (cells.length === 0) return "There are no running pods to measure.\n";
-  const targets = [...new Set(cells.map(({ to }) => to))];
+  const targets = [...new Set(cells.map(({ to }) => column(to)))];
   const senders = [...new Set(cells.map(({ from }) => from))];
   const lines: string[] = [];
   if (targets.length <= widestTable) {
-    const byWay = Map.groupBy(cells, ({ from, to }) => `${from} ${to}`);
+    const byWay = Map.groupBy(cells, ({ from, to }) => `${from} ${column(to)}`);
     const table = new Table({
       head: ["from \\ to", ...targets.map(short)],
       style: { head: [], border: [], compact: true },
@@ -39,8 +39,16 @@ export function matrixText({ cells, total, failed, ok }: Matrix): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** The node ports of all nodes share a column. */
+function column(to: string): string {
+  return to.replace(/^nodeport:[^:]+:/, "nodeport:");
+}
+
 function short(name: string): string {
-  return name.replace(/^default\//, "").replace(/^node:/, "");
+  return name
+    .replace(/^(service|nodeport):/, "$1 ")
+    .replace("default/", "")
+    .replace(/^node:/, "");
 }
 
 function cellText(cells: readonly MatrixCell[]): string {
@@ -53,7 +61,9 @@ function failureText({ from, to, family, protocol, outcome, expected }: MatrixCe
   const seen = [
     outcome.verdict,
     outcome.peer === undefined || outcome.peer === expected.peer ? "" : `by ${outcome.peer}`,
-    outcome.sourceSeen === undefined ? "" : `seen as ${outcome.sourceSeen}, expected ${expected.sources.join(" or ")}`,
+    outcome.sourceSeen === undefined || expected.sources === undefined
+      ? ""
+      : `seen as ${outcome.sourceSeen}, expected ${expected.sources.join(" or ")}`,
     outcome.error ?? "",
   ].filter((part) => part !== "");
   return styleText("red", `✗ ${from} → ${to} ${family} ${protocol}: ${seen.join(", ")}`);

@@ -179,6 +179,11 @@ function nextSteps({ name, kubeconfig, nodes }: Lab, seconds: string): string {
     [`npm run lab -- check${named}`, "the matrix again"],
     [`npm run lab -- probe${named} --from default/wren --to outside --port 8080`, "one probe"],
     [`npm run lab -- exec${named} default/wren -- ip address`, "look from inside a pod"],
+    [`npm run lab -- exec${named} default/demo-1 -- getent hosts demo`, "a service, by the cluster's own names"],
+    [
+      `npm run lab -- probe${named} --from outside --to nodeport:node1:default/demo`,
+      "its port of a node, from outside",
+    ],
     [`npm run lab -- exec${named} central -- ovn-nbctl show`, "the logical network"],
     [`npm run lab -- exec${named} ${nodes[0] ?? "node1"} -- ovs-vsctl show`, "a node's switch"],
     [`npm run lab -- down${named}`, "take it all away"],

@@ -7,8 +7,10 @@ import {
   nodes,
   pods,
   readAnnotation,
+  services,
 } from "@ovenbird/kube";
 import { z } from "zod";
+import { demoNamespace, demoPodNames, demoService } from "../supervisor/demo-pods.ts";
 import { nodeIdentity, nodePort, outsideIdentity, outsidePort } from "../topology/host-ports.ts";
 import { type Family, type Layout, paths } from "../topology/layout.ts";
 import { type Probe, type ProbeOutcome, probeSpec } from "./probe-spec.ts";
@@ -20,8 +22,12 @@ export interface MatrixCell {
   readonly to: string;
   readonly family: Family;
   readonly protocol: Probe["protocol"];
-  /** The peer that should answer, and the source addresses that it may see. */
-  readonly expected: { readonly peer: string | undefined; readonly sources: readonly string[] };
+  /** The peer that should answer, or any of some, and the source addresses that it may see (undefined: any). */
+  readonly expected: {
+    readonly peer: string | undefined;
+    readonly peers?: readonly string[];
+    readonly sources: readonly string[] | undefined;
+  };
   readonly outcome: ProbeOutcome;
   readonly ok: boolean;
 }
@@ -38,6 +44,7 @@ interface MatrixPod {
   readonly nodeName: string;
   readonly addresses: readonly string[];
   readonly tcpPort: number | undefined;
+  readonly isDemo: boolean;
 }
 
 interface MatrixNode {
@@ -72,12 +79,13 @@ const nodeShape = z.object({
 const repeats = 2;
 
 /**
- * Measures every way that the default network promises: pod to pod, node to pod and back without NAT, and pod to the
- * world outside with its node's address as the source; each in every family that both ends have.
+ * Measures every way that the default network promises: pod to pod, node to pod and back without NAT, pod to the
+ * world outside with its node's address as the source, and the demonstration service: its address from pods and nodes,
+ * its node ports from outside; each in every family that both ends have.
  */
 export async function measureMatrix(layout: Layout): Promise<Matrix> {
-  const { podList, nodeList } = await inventory(layout);
-  const planned = layout.config.families.flatMap((family) => planFamily(family, podList, nodeList));
+  const { podList, nodeList, hasService } = await inventory(layout);
+  const planned = layout.config.families.flatMap((family) => planFamily(family, podList, nodeList, hasService));
   let outcomes = await runProbes(
     layout,
     planned.map(({ probe }) => probe),
@@ -116,13 +124,19 @@ function isFine({ expected, probe }: Planned, outcome: ProbeOutcome | undefined)
   if (outcome?.verdict !== "connected") return false;
   if (probe.protocol === "icmp") return true;
   return (
-    outcome.peer === expected.peer &&
+    outcome.peer !== undefined &&
+    (expected.peers === undefined ? outcome.peer === expected.peer : expected.peers.includes(outcome.peer)) &&
     outcome.sourceSeen !== undefined &&
-    expected.sources.includes(canonical(outcome.sourceSeen))
+    (expected.sources === undefined || expected.sources.includes(canonical(outcome.sourceSeen)))
   );
 }
 
-function planFamily(family: Family, podList: readonly MatrixPod[], nodeList: readonly MatrixNode[]): Planned[] {
+function planFamily(
+  family: Family,
+  podList: readonly MatrixPod[],
+  nodeList: readonly MatrixNode[],
+  hasService: boolean,
+): Planned[] {
   const version = family === "ipv4" ? 4 : 6;
   const inFamily = (addresses: readonly string[]) =>
     addresses.filter((address) => isIP(address) === version).map(canonical);
@@ -139,7 +153,24 @@ function planFamily(family: Family, podList: readonly MatrixPod[], nodeList: rea
   const reachable = podList.filter(({ addresses }) => inFamily(addresses).length > 0);
   const toPods = (from: string, sources: readonly string[]) =>
     reachable.map((pod) => plan(from, pod.key, pod.tcpPort, { peer: pod.key, sources }));
+  const demo = reachable.filter(({ isDemo }) => isDemo).map(({ key }) => key);
+  const toService = (from: string, to: string): Planned[] =>
+    hasService && demo.length > 0
+      ? [
+          {
+            probe: probeSpec.parse({ from, to, family }),
+            expected: { peer: undefined, peers: demo, sources: undefined },
+            family,
+          },
+        ]
+      : [];
+  const service = `${demoNamespace}/${demoService}`;
   return [
+    ...reachable.flatMap((pod) => toService(pod.key, `service:${service}`)),
+    ...nodeList.flatMap(({ name }) => [
+      ...toService(`node:${name}`, `service:${service}`),
+      ...toService("outside", `nodeport:${name}:${service}`),
+    ]),
     ...reachable.flatMap((pod) => {
       const own = inFamily(pod.addresses);
       const node = nodeList.find(({ name }) => name === pod.nodeName);
@@ -157,10 +188,22 @@ function planFamily(family: Family, podList: readonly MatrixPod[], nodeList: rea
   ];
 }
 
-async function inventory(layout: Layout): Promise<{ readonly podList: MatrixPod[]; readonly nodeList: MatrixNode[] }> {
+interface Inventory {
+  readonly podList: MatrixPod[];
+  readonly nodeList: MatrixNode[];
+  /** Whether the demonstration service is there. */
+  readonly hasService: boolean;
+}
+
+async function inventory(layout: Layout): Promise<Inventory> {
   const client = createKubeClient(loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
   try {
-    const [podItems, nodeItems] = await Promise.all([client.list<unknown>(pods), client.list<unknown>(nodes)]);
+    const [podItems, nodeItems, serviceItems] = await Promise.all([
+      client.list<unknown>(pods),
+      client.list<unknown>(nodes),
+      client.list(services, { namespace: demoNamespace, fieldSelector: `metadata.name=${demoService}` }),
+    ]);
+    const hasService = layout.config.kubeconfig === undefined && serviceItems.items.length > 0;
     const podList = podItems.items
       .map((raw) => podShape.parse(raw))
       .filter(
@@ -175,6 +218,7 @@ async function inventory(layout: Layout): Promise<{ readonly podList: MatrixPod[
           .filter(({ image }) => image !== "exec")
           .flatMap(({ ports }) => ports)
           .find(({ protocol }) => protocol === "TCP")?.containerPort,
+        isDemo: metadata.namespace === demoNamespace && demoPodNames(layout).includes(metadata.name),
       }));
     const annotations = new Map(
       nodeItems.items.map((raw) => nodeShape.parse(raw).metadata).map((node) => [node.name, node.annotations] as const),
@@ -187,7 +231,7 @@ async function inventory(layout: Layout): Promise<{ readonly podList: MatrixPod[
           : [];
       return { name, addresses, managementAddresses };
     });
-    return { podList, nodeList };
+    return { podList, nodeList, hasService };
   } finally {
     await client.close();
   }

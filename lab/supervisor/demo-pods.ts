@@ -10,6 +10,24 @@ export function demoPodNames(layout: Layout): string[] {
   return Array.from({ length: layout.nodes.length + 1 }, (_, index) => `demo-${index + 1}`);
 }
 
+export const demoService = "demo";
+
+/** A service of all demonstration pods, inside the cluster and on a port of each node. */
+export function demoServiceObject(): object {
+  const port = (name: string, protocol: string) => ({ name, protocol, port: 80, targetPort: demoPort });
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: demoService, namespace: demoNamespace, labels: label },
+    spec: {
+      type: "NodePort",
+      ipFamilyPolicy: "PreferDualStack",
+      selector: label,
+      ports: [port("http", "TCP"), port("udp", "UDP")],
+    },
+  };
+}
+
 /** A pod whose container is a probe server on one port, TCP and UDP. */
 export function demoPod(name: string): object {
   return {

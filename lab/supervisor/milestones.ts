@@ -8,11 +8,12 @@ import {
   pods,
   type Resource,
   reflect,
+  services,
 } from "@ovenbird/kube";
 import { z } from "zod";
 import { type Layout, paths } from "../topology/layout.ts";
 import { applyDefinitions, createClusterServices } from "./cluster-objects.ts";
-import { demoNamespace, demoPod, demoPodNames, demoSelector } from "./demo-pods.ts";
+import { demoNamespace, demoPod, demoPodNames, demoSelector, demoServiceObject } from "./demo-pods.ts";
 import { podHealth } from "./pod-health.ts";
 import type { Milestones } from "./supervisor.ts";
 
@@ -67,6 +68,9 @@ export function createMilestones(layout: Layout): Milestones {
     },
     async demoPods(signal, tell) {
       const names = demoPodNames(layout);
+      // A cluster of somebody else has service addresses that our controller is not told of.
+      if (layout.config.kubeconfig === undefined)
+        await createUnlessThere(connected(), services, { namespace: demoNamespace }, demoServiceObject());
       for (const name of names) await createUnlessThere(connected(), pods, { namespace: demoNamespace }, demoPod(name));
       const waiting = new Map(names.map((name) => [`${demoNamespace}/${name}`, "not there yet"]));
       const waitingText = () =>
