@@ -3,7 +3,7 @@ import type { KubeClient } from "@ovenbird/kube";
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { RowChange } from "ovsdb-client-ts";
 import { createAlarm } from "./alarm.ts";
-import { createAnnouncer, sendAnnouncement } from "./announcer/index.ts";
+import { type AnnouncerMetrics, createAnnouncer, sendAnnouncement } from "./announcer/index.ts";
 import { createPortBinding, removeLeftovers } from "./binding/index.ts";
 import { chassisChange } from "./chassis.ts";
 import { type CniMetrics, type CniServer, createCniServer } from "./cni-server/index.ts";
@@ -36,10 +36,6 @@ import {
 
 /** How long a bridge may take to be opened, or the tunnels' address to arrive on one, before it is worth a warning, in ms. */
 const problemPatienceMs = 5_000;
-/** UDP port of the heartbeats between agents that stand for the same addresses. */
-const heartbeatPort = 9_098;
-/** How long a node that (re)joined waits before it takes addresses from others, in ms. */
-const announcerSettleMs = 30_000;
 /** How long the first chassis annotation waits for the gateway bridge, in ms. */
 const gatewayPatienceMs = 5_000;
 
@@ -51,7 +47,7 @@ export interface AgentOptions {
   readonly conditions: AgentConditions;
   /** The plugin's executable to install, if any. */
   readonly pluginPath: string | undefined;
-  readonly metrics?: CniMetrics;
+  readonly metrics?: { readonly cni: CniMetrics; readonly announcer: AnnouncerMetrics };
   /** Gives up starting, and stops what runs. */
   readonly signal: AbortSignal;
 }
@@ -283,11 +279,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const announcer = createAnnouncer({
     nodeName: config.node,
     view: services,
-    port: heartbeatPort,
-    settleMs: announcerSettleMs,
+    port: config.heartbeatPort,
+    settleMs: config.announcerSettleSeconds * 1_000,
     hasGateway: () => gateway?.state.kind === "present",
     announce: (address) => sendAnnouncement(socket, config.gatewayBridge, address),
     logger,
+    ...(options.metrics ? { metrics: options.metrics.announcer } : {}),
   });
   const stopAnnouncer = announcer.onChange(() => gatewayTask.trigger());
   const healthChecks = createHealthCheckServers({ isHealthy: () => management?.ready === true, logger });
@@ -333,7 +330,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     links,
     logger,
     ready: () => readinessOf(conditions),
-    ...(options.metrics ? { metrics: options.metrics } : {}),
+    ...(options.metrics ? { metrics: options.metrics.cni } : {}),
   });
 
   const stopWatches = [

@@ -82,6 +82,19 @@ export const agentConfig = z.strictObject({
     .regex(/^[A-Za-z0-9_.-]+$/, "may have letters, digits, _ . and - only")
     .optional()
     .describe("chassis name, used when Open_vSwitch has none yet; else one is made up"),
+  heartbeatPort: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(29_999, "must lie below NodePorts and the ports that pods are seen with")
+    .default(9098)
+    .describe("UDP port, the same on all nodes, by which nodes that announce addresses know of each other"),
+  announcerSettleSeconds: z.coerce
+    .number()
+    .min(0)
+    .max(3_600)
+    .default(30)
+    .describe("seconds after which a node that (re)joined takes addresses from others"),
   metricsBindAddress: z
     .string()
     .regex(/^.*:\d{1,5}$/, "must be host:port")

@@ -80,7 +80,7 @@ async function main(): Promise<void> {
     logger,
     conditions,
     pluginPath,
-    ...(metrics ? { metrics: metrics.cni } : {}),
+    ...(metrics ? { metrics } : {}),
     signal: stopping.signal,
   });
   await new Promise<void>((resolve) => {

@@ -1,13 +1,16 @@
-import { collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { AnnouncerMetrics } from "../announcer/index.ts";
 import type { CniMetrics } from "../cni-server/index.ts";
 
 export interface Metrics {
   readonly registry: Registry;
   /** How long CNI calls take and how they end. */
   readonly cni: CniMetrics;
+  /** Which addresses the node answers for, and whom it could take others over from. */
+  readonly announcer: AnnouncerMetrics;
 }
 
-/** The agent's metrics: the process's own and the CNI calls'. */
+/** The agent's metrics: the process's own, the CNI calls' and the announcer's. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -18,8 +21,30 @@ export function createMetrics(): Metrics {
     buckets: [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5, 30],
     registers: [registry],
   });
+  const addresses = new Gauge({
+    name: "ovenbird_agent_announced_addresses",
+    help: "Addresses of pools that this node answers for",
+    registers: [registry],
+  });
+  const peers = new Gauge({
+    name: "ovenbird_agent_announcer_peers_alive",
+    help: "Other nodes that can announce the same addresses and are alive",
+    registers: [registry],
+  });
+  const failovers = new Counter({
+    name: "ovenbird_agent_failovers_total",
+    help: "Addresses taken over from a node that was gone",
+    registers: [registry],
+  });
   return {
     registry,
     cni: { observe: (command, code, duration) => seconds.observe({ command, code: String(code) }, duration) },
+    announcer: {
+      observe(count, alive) {
+        addresses.set(count);
+        peers.set(alive);
+      },
+      failover: () => failovers.inc(),
+    },
   };
 }
