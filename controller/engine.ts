@@ -5,6 +5,7 @@ import { type Applier, createApplier } from "./apply/applier.ts";
 import type { ApplierListener } from "./apply/applier-listener.ts";
 import { ownerNameOf } from "./apply/owner.ts";
 import { createGraph, type Graph } from "./graph/graph.ts";
+import { sameEndpoints } from "./graph/same-endpoints.ts";
 import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
@@ -37,6 +38,8 @@ export interface EngineListener extends ApplierListener {
   /** A chassis whose node is gone, or is there. */
   chassis?(systemId: string, state: "gone" | "lives"): void;
   event?(kind: StateEvent["kind"], change: StateEvent["change"]): void;
+  /** A service has in the northbound database what was triggered then, in milliseconds since 1970. */
+  programmed?(service: string, triggeredAtMs: number): void;
   /** All kinds have synced, addresses are restored, and writing begins. */
   synced?(): void;
   /** A watch ended or an invariant broke: the engine can't go on. */
@@ -124,6 +127,8 @@ export function createEngine(options: EngineOptions): Engine {
   const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
   if (sources.services !== undefined) unsynced.add("service");
   if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
+  /** When what is not committed yet of services' endpoints was triggered, by service. */
+  const triggers = new Map<string, number>();
   const subscriptions: Subscription[] = [];
   const begun = Promise.withResolvers<void>();
   let synced = false;
@@ -144,6 +149,7 @@ export function createEngine(options: EngineOptions): Engine {
         const parsed = parseOwner(owner);
         if (parsed?.kind === "Pod") announceIfNeeded("pod", parsed.key);
         else if (parsed?.kind === "Node") announceIfNeeded("node", parsed.key);
+        else if (parsed?.kind === "Service") programmed(parsed.key);
       },
     },
   });
@@ -170,6 +176,24 @@ export function createEngine(options: EngineOptions): Engine {
     if (listener.announce === undefined) return;
     const announcement = kind === "pod" ? podAnnouncement(key) : nodeAnnouncement(key);
     if (announcement !== undefined) listener.announce(kind, key);
+  }
+
+  function programmed(service: string): void {
+    const triggeredAtMs = triggers.get(service);
+    if (triggeredAtMs === undefined) return;
+    triggers.delete(service);
+    listener.programmed?.(service, triggeredAtMs);
+  }
+
+  /** The slice says when its change was triggered, if it says it of this change; else it is now. */
+  function noteTrigger(before: EndpointSliceRecord | undefined, now: EndpointSliceRecord | undefined): void {
+    const service = (now ?? before)?.service;
+    // What was there at the start tells nothing about the time that we take.
+    if (!synced || service === undefined || !services.has(service)) return;
+    if (before !== undefined && now !== undefined && sameEndpoints(before, now)) return;
+    const said = now?.triggeredAtMs === before?.triggeredAtMs ? undefined : now?.triggeredAtMs;
+    const triggeredAtMs = said ?? Date.now();
+    triggers.set(service, Math.min(triggeredAtMs, triggers.get(service) ?? triggeredAtMs));
   }
 
   function countChassis(systemId: string | undefined, by: 1 | -1): void {
@@ -266,8 +290,15 @@ export function createEngine(options: EngineOptions): Engine {
     }
   });
   follow("namespace", sources.namespaces, namespaces);
-  if (sources.services !== undefined) follow("service", sources.services, services);
-  if (sources.endpointSlices !== undefined) follow("endpointSlice", sources.endpointSlices);
+  if (sources.services !== undefined) {
+    follow("service", sources.services, services, (key, _before, now) => {
+      if (now === undefined) triggers.delete(key);
+    });
+  }
+  if (sources.endpointSlices !== undefined) {
+    const slices = new Map<string, EndpointSliceRecord>();
+    follow("endpointSlice", sources.endpointSlices, slices, (_key, before, now) => noteTrigger(before, now));
+  }
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);

@@ -41,6 +41,7 @@ import { createEngine, type Engine } from "./engine.ts";
 import packageJson from "./package.json" with { type: "json" };
 import { type AddressPools, createAddressPools } from "./pools/address-pools.ts";
 import { createMetrics } from "./serve/metrics.ts";
+import { createProgrammingLatency, type ProgrammingLatency } from "./serve/programming-latency.ts";
 import { type Readiness, startStatusServer } from "./serve/server.ts";
 import { projectAddressPool } from "./state/address-pool.ts";
 import { projectEndpointSlice } from "./state/endpoint-slice.ts";
@@ -72,6 +73,7 @@ interface Term {
   readonly engine: Engine;
   readonly announcer: Announcer;
   readonly addresses: AddressPools;
+  readonly latency: ProgrammingLatency;
   readonly lock: Lock;
 }
 
@@ -187,6 +189,11 @@ export async function startController(config: ControllerConfig, logger: Logger):
       onError: (kind, key, error, retryInMs) =>
         logger.warn({ kind, key, error: describe(error), retryInMs }, "annotation not written yet"),
     });
+    const latency = createProgrammingLatency({
+      southbound,
+      rowsOf: (service) => engine.graph.bundleOf(`Service/${service}`)?.rows ?? [],
+      observe: metrics.programmed,
+    });
     // One watch each, for whoever follows it.
     const nodeEvents = reflected(nodes, projectNode).pipe(share());
     const serviceEvents = reflected(services, projectService).pipe(share());
@@ -222,6 +229,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
         operation: metrics.operation,
         transaction: metrics.transaction,
         committed: (owner, latencyMs) => metrics.committed(parseOwner(owner)?.kind ?? "other", latencyMs),
+        programmed: latency.committed,
         drift(owner, drifts) {
           for (const { table } of drifts) metrics.drift(table);
           logger.warn({ owner, drifts }, "rows of ours were changed and are restored");
@@ -244,13 +252,14 @@ export async function startController(config: ControllerConfig, logger: Logger):
         failed: endWith,
       },
     });
-    return { engine, announcer, addresses, lock };
+    return { engine, announcer, addresses, latency, lock };
   }
 
-  async function endTerm({ engine, announcer, addresses, lock }: Term): Promise<void> {
+  async function endTerm({ engine, announcer, addresses, latency, lock }: Term): Promise<void> {
     await engine.close();
     await announcer.close();
     await addresses.close();
+    latency.close();
     await lock.release().catch((error: unknown) => {
       // Without a connection there is no lock to give back.
       if (!(error instanceof OvsdbError)) throw error;

@@ -90,6 +90,8 @@ export function createApplier(options: ApplierOptions): Applier {
   const idleWaiters: (() => void)[] = [];
   const connectionBackoff = createBackoff({ minMs: 50, maxMs: 10_000 });
 
+  /** The plan under way, or the one before: until the next one is made, what it wrote may still be coming in. */
+  let lastPlan: Plan | undefined;
   let started = false;
   let closed = false;
   let pumping: Promise<void> | undefined;
@@ -151,6 +153,8 @@ export function createApplier(options: ApplierOptions): Applier {
     const { owner } = drift;
     const stray = drift.strayRow === true || drift.strayMember !== undefined;
     if (stray && !started) return;
+    // Our own doing, and no longer wanted meanwhile: who wanted it is dirty.
+    if (drift.strayMember !== undefined && lastPlan?.insertsMember(drift.strayMember) === true) return;
     const busy = dirty.get(owner) ?? aside.get(owner) ?? waiting.get(owner);
     const now = performance.now();
     const work = busy ?? newWork(now);
@@ -223,6 +227,7 @@ export function createApplier(options: ApplierOptions): Applier {
         inFlight.set(owner, work);
         reportDrifts(owner, work);
       }
+      lastPlan = plan;
       await commit(plan);
     }
   }

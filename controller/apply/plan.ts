@@ -35,6 +35,8 @@ export interface Plan {
   add(owner: OwnerName): Planned;
   /** Writes the operations, in an order in which every reference exists. */
   write(transaction: Transaction<UntypedModel>, count: (table: string, kind: OperationKind) => void): void;
+  /** Whether this plan puts the member into its set. */
+  insertsMember(membership: Membership): boolean;
   /** Rows that this plan inserts, to be looked for once it is committed. */
   readonly inserted: ReadonlyMap<Uuid, DesiredRow>;
 }
@@ -191,6 +193,7 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
   return {
     owners,
     inserted,
+    insertsMember: ({ row, column, member }) => members.get(row)?.columns.get(column)?.insert.includes(member) ?? false,
     add,
     write(transaction, count) {
       for (const row of inserted.values()) {

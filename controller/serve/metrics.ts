@@ -11,6 +11,7 @@ export interface Metrics {
   operation(table: string, operation: string): void;
   transaction(result: string, owners: number, durationMs: number): void;
   committed(kind: string, latencyMs: number): void;
+  programmed(stage: string, latencyMs: number): void;
   drift(table: string): void;
   problem(code: string): void;
   announcement(kind: string, result: string, durationMs: number): void;
@@ -74,6 +75,16 @@ export function createMetrics(state: MetricsState): Metrics {
     applier(({ graph }) => graph.counts.ports),
   );
   gauge(
+    "services",
+    "Services known",
+    applier(({ graph }) => graph.counts.services),
+  );
+  gauge(
+    "endpoints",
+    "Endpoints in all EndpointSlices",
+    applier(({ graph }) => graph.counts.endpoints),
+  );
+  gauge(
     "object_problems",
     "Objects with a problem",
     applier(({ graph }) => graph.counts.problems),
@@ -127,6 +138,13 @@ export function createMetrics(state: MetricsState): Metrics {
     buckets: latencyBuckets,
     registers,
   });
+  const programming = new Histogram({
+    name: "ovenbird_controller_endpoint_programming_seconds",
+    help: "From the trigger of a change of endpoints to its load balancers, by stage",
+    labelNames: ["stage"],
+    buckets: [...latencyBuckets, 60],
+    registers,
+  });
   const drifts = new Counter({
     name: "ovenbird_controller_drift_total",
     help: "Changes by others to rows of ours, by table",
@@ -161,6 +179,7 @@ export function createMetrics(state: MetricsState): Metrics {
       groups.observe(owners);
     },
     committed: (kind, latencyMs) => commits.observe({ kind }, latencyMs / 1000),
+    programmed: (stage, latencyMs) => programming.observe({ stage }, latencyMs / 1000),
     drift: (table) => drifts.inc({ table }),
     problem: (code) => problems.inc({ code }),
     announcement: (kind, result, durationMs) => announcements.observe({ kind, result }, durationMs / 1000),
