@@ -46,7 +46,7 @@ function column(to: string): string {
 
 function short(name: string): string {
   return name
-    .replace(/^(service|nodeport):/, "$1 ")
+    .replace(/^(service|nodeport|name):/, "$1 ")
     .replace("default/", "")
     .replace(/^node:/, "");
 }

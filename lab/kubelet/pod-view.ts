@@ -31,8 +31,9 @@ export function podView(layout: Layout, podNamespace: string): PodView | undefin
     writeFileSync(join(account, "namespace"), podNamespace);
     const servers = layout.dnsServiceAddresses.map((address) => `nameserver ${address}\n`).join("");
     const search = [`${podNamespace}.svc.cluster.local`, "svc.cluster.local", "cluster.local"].join(" ");
+    // A first packet may be lost while neighbours are resolved, and the resolver would wait 5 s before it asks again.
     // Last: its presence says that the others are there.
-    writeFileSync(resolvConf, `search ${search}\n${servers}options ndots:5\n`);
+    writeFileSync(resolvConf, `search ${search}\n${servers}options ndots:5 timeout:1 attempts:3\n`);
   }
   const host = layout.apiServiceAddresses[0] ?? "";
   const env = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: "443", KUBERNETES_SERVICE_PORT_HTTPS: "443" };

@@ -10,11 +10,14 @@ import {
   services,
 } from "@ovenbird/kube";
 import { z } from "zod";
+import { inPod, podView } from "../kubelet/pod-view.ts";
 import { demoNamespace, demoPodNames, demoService } from "../supervisor/demo-pods.ts";
 import { nodeIdentity, nodePort, outsideIdentity, outsidePort } from "../topology/host-ports.ts";
 import { type Family, type Layout, paths } from "../topology/layout.ts";
+import { run } from "../topology/run.ts";
 import { type Probe, type ProbeOutcome, probeSpec } from "./probe-spec.ts";
 import { runProbes } from "./run-probes.ts";
+import { createWhereabouts, type Whereabouts } from "./whereabouts.ts";
 
 /** One cell of the matrix: what should be, and what was measured. */
 export interface MatrixCell {
@@ -75,6 +78,9 @@ const nodeShape = z.object({
   metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
 });
 
+const lookupsAtOnce = 4;
+/** The resolver of a pod asks again after 5 s. */
+const lookupTimeoutMs = 7000;
 /** A first packet may be lost while neighbours are resolved, so what fails is asked again so often. */
 const repeats = 2;
 
@@ -112,8 +118,49 @@ export async function measureMatrix(layout: Layout): Promise<Matrix> {
       ok: isFine(plan, outcome),
     };
   });
+  if (hasService) cells.push(...(await lookUpNames(layout, podList)));
   const failed = cells.filter(({ ok }) => !ok).length;
   return { ok: failed === 0 && cells.length > 0, total: cells.length, failed, cells };
+}
+
+/** Whether each pod finds the demonstration service by its name, as its programs look names up. */
+async function lookUpNames(layout: Layout, podList: readonly MatrixPod[]): Promise<MatrixCell[]> {
+  const where = createWhereabouts(layout);
+  try {
+    const wanted = podList.flatMap(({ key }) => layout.config.families.map((family) => ({ key, family })));
+    const cells: MatrixCell[] = [];
+    await Promise.all(
+      Array.from({ length: lookupsAtOnce }, async () => {
+        for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
+          const { key, family } = next;
+          const found = await lookUp(layout, where, key, family);
+          cells.push({
+            ...{ from: key, to: `name:${demoService}`, family, protocol: "udp" },
+            expected: { peer: undefined, sources: undefined },
+            ...{ outcome: found, ok: found.verdict === "connected" },
+          });
+        }
+      }),
+    );
+    return cells.sort((a, b) => a.family.localeCompare(b.family));
+  } finally {
+    await where.close();
+  }
+}
+
+async function lookUp(layout: Layout, where: Whereabouts, key: string, family: Family): Promise<ProbeOutcome> {
+  const name = `${demoService}.${demoNamespace}`;
+  try {
+    const { address } = await where.target(`service:${demoNamespace}/${demoService}`, family);
+    const view = podView(layout, key.split("/")[0] ?? "");
+    const command = ["getent", `ahosts${family.slice(2)}`, name];
+    const text = await run(inPod((await where.pod(key)).namespace, view, command), { timeoutMs: lookupTimeoutMs });
+    const answer = text.split(/\s/)[0] ?? "";
+    if (canonical(answer) === canonical(address)) return { verdict: "connected" };
+    return { verdict: "error", error: `${name} is ${answer}, expected ${address}` };
+  } catch (error) {
+    return { verdict: "error", error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 function targetName(expected: MatrixCell["expected"], probe: Probe): string {
@@ -166,11 +213,6 @@ function planFamily(
       : [];
   const service = `${demoNamespace}/${demoService}`;
   return [
-    ...reachable.flatMap((pod) => toService(pod.key, `service:${service}`)),
-    ...nodeList.flatMap(({ name }) => [
-      ...toService(`node:${name}`, `service:${service}`),
-      ...toService("outside", `nodeport:${name}:${service}`),
-    ]),
     ...reachable.flatMap((pod) => {
       const own = inFamily(pod.addresses);
       const node = nodeList.find(({ name }) => name === pod.nodeName);
@@ -185,6 +227,11 @@ function planFamily(
     ...nodeList.flatMap((node) =>
       toPods(`node:${node.name}`, [...inFamily(node.managementAddresses), ...inFamily(node.addresses)]),
     ),
+    ...reachable.flatMap((pod) => toService(pod.key, `service:${service}`)),
+    ...nodeList.flatMap(({ name }) => [
+      ...toService(`node:${name}`, `service:${service}`),
+      ...toService("outside", `nodeport:${name}:${service}`),
+    ]),
   ];
 }
 
