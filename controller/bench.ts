@@ -1,13 +1,12 @@
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import type { ReflectorEvent } from "@ovenbird/kube";
 import { createClient, type UntypedModel } from "ovsdb-client-ts";
 import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { Subject } from "rxjs";
 import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { collectGarbage, exchange, percentile, rawNode, upsert } from "./bench-tools.ts";
 import { createEngine, type Engine } from "./engine.ts";
 import { parseNetworkConfig } from "./ipam/network-config.ts";
 import { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
@@ -67,26 +66,6 @@ function createCluster(): Cluster {
   return { nodes: new Subject(), namespaces: new Subject(), pods: new Subject(), records: new Map() };
 }
 
-function rawNode(index: number): unknown {
-  const chassis = {
-    systemId: `chassis-${index}`,
-    gateway: {
-      mac: `0a:58:00:00:${(index >> 8).toString(16).padStart(2, "0")}:${(index & 255).toString(16).padStart(2, "0")}`,
-      addresses: [`172.16.${index >> 8}.${index & 255}/16`],
-      nextHops: ["172.16.255.254"],
-      physicalNetwork: "physnet",
-    },
-  };
-  return {
-    metadata: {
-      name: `node-${index}`,
-      uid: `node-uid-${index}`,
-      annotations: { "ovenbird.io/chassis": JSON.stringify(chassis) },
-    },
-    status: { addresses: [{ type: "InternalIP", address: `172.16.${index >> 8}.${index & 255}` }] },
-  };
-}
-
 function rawPod(index: number, nodes: number): unknown {
   const uid = `${index.toString(16).padStart(8, "0")}-1111-4222-8333-444444444444`;
   return {
@@ -100,10 +79,6 @@ function rawPod(index: number, nodes: number): unknown {
     spec: { nodeName: `node-${index % nodes}` },
     status: { phase: "Pending" },
   };
-}
-
-function upsert<T extends { readonly key: string }>(object: T): ReflectorEvent<T> {
-  return { kind: "upsert", key: object.key, object };
 }
 
 interface Running {
@@ -164,37 +139,6 @@ function emitPod({ pods, records }: Cluster, index: number, nodes: number): void
   const record = projectPod(rawPod(index, nodes));
   records.set(record.key, record);
   pods.next(upsert(record));
-}
-
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  const gc: () => void = runInNewContext("gc");
-  gc();
-  gc();
-}
-
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
-/** One message to a bare socket, and the wait for the reply with its id. */
-async function exchange(socket: Socket, id: number, message: string): Promise<void> {
-  let tail = "";
-  const reply = `"id":${id},`;
-  const replyAtEnd = `"id":${id}}`;
-  const answered = new Promise<void>((resolve, reject) => {
-    const onData = (chunk: Buffer): void => {
-      const text = tail + chunk.toString("latin1");
-      if (text.includes('"error":{') || text.includes('"error":"')) reject(new Error(text.slice(0, 500)));
-      tail = text.slice(-40);
-      if (!text.includes(reply) && !text.includes(replyAtEnd)) return;
-      socket.off("data", onData);
-      resolve();
-    };
-    socket.on("data", onData);
-  });
-  socket.write(message);
-  await answered;
 }
 
 /** What the server can take at most: the pods' rows as prebuilt JSON, one batch after the other. */
