@@ -86,11 +86,12 @@ function joinSide(network: NetworkConfig, { name, block }: NodeTopology, familie
       output_port: gatewayToJoin(name),
     }),
   );
-  // A pod that sends to an address of the cluster that no node has would else go round between the two routers.
+  // A pod that sends to an address of the cluster that no node has would else go round between the two routers. What was
+  // translated here, or back, was sent to another address: a load balancer's (loadBalancerSourceRanges), or the answer.
   const guards = families.map(({ family, cluster }) =>
     desiredRow("Logical_Router_Policy", owner, `loop.ipv${family}`, {
       priority: 1000,
-      match: `inport == "${gatewayToJoin(name)}" && ip${family}.dst == ${cluster}`,
+      match: `inport == "${gatewayToJoin(name)}" && ip${family}.dst == ${cluster} && !ct.dnat && !ct.snat`,
       action: "drop",
     }),
   );
