@@ -33,7 +33,7 @@ export function askHttp(
     });
     socket.on("end", finish);
     socket.on("error", finish);
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n`);
+    socket.write(`GET ${path} HTTP/1.0\r\nHost: probe\r\n\r\n`);
   });
 }
 

@@ -43,9 +43,9 @@ const inFamily = (addresses: readonly string[] | undefined, family: Family) =>
 const nodePortOf = (service: Service) => service.spec?.ports?.[0]?.nodePort ?? 0;
 
 const clusterIp =
-  (name: string): Targets =>
+  (name: string, port = 80): Targets =>
   (scene, _source, family) =>
-    inFamily(scene.service(name).spec?.clusterIPs, family).map((address) => ({ address, port: 80 }));
+    inFamily(scene.service(name).spec?.clusterIPs, family).map((address) => ({ address, port }));
 const externalIp =
   (name: string, index?: number): Targets =>
   (scene, _source, family) =>
@@ -294,14 +294,9 @@ export const rows: readonly Row[] = [
     ...{ by: ["default/named-1", "default/named-2"], cells: replies, protocols: ["tcp"] },
   }),
   row({
-    name: "SCTP: ClusterIP",
-    to: clusterIp("sctp"),
-    ...{ by: b(1, 2), cells: silences, protocols: ["sctp"] },
-  }),
-  row({
-    name: "SCTP: NodePort",
-    to: nodePort("sctp", (node, source) => source.node === undefined || own(node, source)),
-    ...{ by: b(1, 2), cells: [...silences, "silence"], protocols: ["sctp"] },
+    name: "SCTP: ClusterIP, the target port is the port",
+    to: clusterIp("sctp-same-port", 8080),
+    ...{ by: b(1, 2), cells: replies, protocols: ["sctp"] },
   }),
   special(
     "Hairpin: a backend reaches itself by its service",
@@ -328,13 +323,7 @@ export const rows: readonly Row[] = [
       ["b1", "b2"].map((pod) => scene.podAddress(pod, family)),
     ),
   ),
-  special(
-    "ExternalName: an alias in DNS, no rows",
-    ["resolves", "resolves", "resolves"],
-    resolves("alias.default.svc.cluster.local", (scene, family) =>
-      inFamily(scene.service("cluster").spec?.clusterIPs, family),
-    ),
-  ),
+  special("ExternalName: no rows, DNS alone", [], () => Promise.reject(new Error("there is nothing to ask"))),
   row({ name: "service-proxy-name: another's", to: clusterIp("another-proxy"), cells: silences }),
   row({
     name: "loadBalancerSourceRanges with the client",
@@ -354,12 +343,17 @@ export const rows: readonly Row[] = [
   row({
     name: "Backend on its node's network: ClusterIP",
     to: clusterIp("on-host"),
-    ...{ by: ["default/host-backend"], cells: replies },
+    ...{ by: ["default/host-backend"], cells: replies, except: ["default/host-client"] },
+  }),
+  row({
+    name: "Hairpin: a node reaches a backend on its own network",
+    to: clusterIp("on-host"),
+    ...{ by: ["default/host-backend"], cells: ["-", "-", "hairpin"], except: ["node1", "node3"] },
   }),
   row({
     name: "Backend on its node's network: NodePort",
     to: nodePort("on-host", (node, source) => source.node === undefined || own(node, source)),
-    ...{ by: ["default/host-backend"], cells: [...replies, "gateway"] },
+    ...{ by: ["default/host-backend"], cells: [...replies, "gateway"], except: ["default/host-client"] },
   }),
   row({ name: "No selector, slices by hand", to: clusterIp("manual"), by: b(1, 2), cells: replies }),
   row({

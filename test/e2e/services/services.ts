@@ -12,6 +12,7 @@ export interface ServiceSpec {
 
 const dual = { ipFamilyPolicy: "PreferDualStack" } as const;
 const ports = servicePorts.filter(({ protocol }) => protocol !== "SCTP");
+const sctp = servicePorts.filter(({ protocol }) => protocol === "SCTP");
 const both: readonly EndpointSpec[] = [{ pod: "b1" }, { pod: "b2" }];
 const everyNode: readonly EndpointSpec[] = [...both, { pod: "b3" }];
 const nodePort = { type: "NodePort" } as const;
@@ -95,8 +96,8 @@ export function serviceSpecs(zones: readonly string[]): readonly ServiceSpec[] {
       },
     },
     {
-      name: "sctp",
-      spec: { ...dual, ...nodePort, ports: servicePorts.filter(({ protocol }) => protocol === "SCTP") },
+      name: "sctp-same-port",
+      spec: { ...dual, ports: sctp.map((port) => ({ ...port, port: 8080 })) },
       endpoints: both,
     },
     { name: "replaced", spec: { ...dual, ...nodePort, ports }, endpoints: [{ pod: "b1" }] },
