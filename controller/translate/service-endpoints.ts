@@ -1,5 +1,5 @@
-import { type Family, ipv4Value, parseAddress } from "../ipam/address.ts";
-import { isInCluster, type NetworkConfig } from "../ipam/network-config.ts";
+import { type Family, ipv4Value, ipv6Groups } from "../ipam/address.ts";
+import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Endpoint, EndpointSliceRecord } from "../state/endpoint-slice.ts";
 import type { ServicePort, ServiceRecord } from "../state/service.ts";
 import type { ServiceNodes } from "./service-nodes.ts";
@@ -16,27 +16,80 @@ export function addressAndPort(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** IPv4 networks of the cluster as numbers: asking costs every endpoint, so it has to be quick. */
-const ipv4Networks = new WeakMap<NetworkConfig, readonly { readonly base: number; readonly size: number }[]>();
+/** The networks of pods and of joints as numbers: asking costs every endpoint, so it has to be quick. */
+interface PodNetworks {
+  readonly ipv4: readonly { readonly base: number; readonly size: number }[];
+  readonly ipv6: readonly { readonly groups: Uint16Array; readonly prefixLength: number }[];
+}
 
-function ipv4NetworksOf(network: NetworkConfig): readonly { readonly base: number; readonly size: number }[] {
-  let networks = ipv4Networks.get(network);
+const podNetworks = new WeakMap<NetworkConfig, PodNetworks>();
+
+function podNetworksOf(network: NetworkConfig): PodNetworks {
+  let networks = podNetworks.get(network);
   if (networks === undefined) {
-    networks = network.families.flatMap(({ family, cluster, join }) =>
-      family === 4
-        ? [cluster, join].map(({ base, prefixLength }) => ({ base: Number(base), size: 2 ** (32 - prefixLength) }))
-        : [],
-    );
-    ipv4Networks.set(network, networks);
+    const cidrs = network.families.flatMap(({ cluster, join }) => [cluster, join]);
+    networks = {
+      ipv4: cidrs
+        .filter(({ family }) => family === 4)
+        .map(({ base, prefixLength }) => ({ base: Number(base), size: 2 ** (32 - prefixLength) })),
+      ipv6: cidrs
+        .filter(({ family }) => family === 6)
+        .map(({ base, prefixLength }) => ({ groups: ipv6Groups(base), prefixLength })),
+    };
+    podNetworks.set(network, networks);
   }
   return networks;
 }
 
-/** Whether an endpoint is a pod of the cluster's networks; else it is a node, or reached through a gateway. */
+/** The groups of 16 bits of an address in canonical form. */
+function groupsOf(canonical: string): readonly number[] {
+  const gap = canonical.indexOf("::");
+  const read = (part: string): number[] =>
+    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
+  if (gap < 0) return read(canonical);
+  const first = read(canonical.slice(0, gap));
+  const last = read(canonical.slice(gap + 2));
+  return [...first, ...Array.from({ length: 8 - first.length - last.length }, () => 0), ...last];
+}
+
+function startsWith(address: readonly number[], groups: Uint16Array, prefixLength: number): boolean {
+  const whole = prefixLength >> 4;
+  for (let position = 0; position < whole; position++) if (address[position] !== groups[position]) return false;
+  const shift = 16 - (prefixLength & 15);
+  return shift === 16 || (address[whole] ?? 0) >> shift === (groups[whole] ?? 0) >> shift;
+}
+
+/**
+ * Whether an endpoint is a pod of the cluster's networks; else it is a node, or reached through a gateway.
+ * @param address in canonical form
+ */
 export function isPodAddress(network: NetworkConfig, address: string): boolean {
-  if (address.includes(":")) return isInCluster(network, address);
+  const { ipv4, ipv6 } = podNetworksOf(network);
+  if (address.includes(":")) {
+    const own = groupsOf(address);
+    return ipv6.some(({ groups, prefixLength }) => startsWith(own, groups, prefixLength));
+  }
   const value = ipv4Value(address);
-  return ipv4NetworksOf(network).some(({ base, size }) => value >= base && value < base + size);
+  return ipv4.some(({ base, size }) => value >= base && value < base + size);
+}
+
+const none: ReadonlySet<string> = new Set();
+const outsidersOfSlices = new WeakMap<NetworkConfig, WeakMap<EndpointSliceRecord, ReadonlySet<string>>>();
+
+/** The addresses of a slice that are no pods'; found once for each state of a slice, for nearly all have none. */
+function outsidersOf(network: NetworkConfig, slice: EndpointSliceRecord): ReadonlySet<string> {
+  let ofNetwork = outsidersOfSlices.get(network);
+  if (ofNetwork === undefined) {
+    ofNetwork = new WeakMap();
+    outsidersOfSlices.set(network, ofNetwork);
+  }
+  let outsiders = ofNetwork.get(slice);
+  if (outsiders === undefined) {
+    const found = slice.endpoints.flatMap(({ address }) => (isPodAddress(network, address) ? [] : [address]));
+    outsiders = found.length === 0 ? none : new Set(found);
+    ofNetwork.set(slice, outsiders);
+  }
+  return outsiders;
 }
 
 /**
@@ -63,10 +116,11 @@ export function backendsOf(
     if (slice.family !== family) continue;
     const port = slice.ports.find((candidate) => candidate.name === name && candidate.protocol === protocol)?.port;
     if (port === undefined) continue;
+    const outsiders = outsidersOf(network, slice);
     for (const endpoint of slice.endpoints) {
       const { address } = endpoint;
       // A pod in the node's network is reached at its node's management port, from wherever the packet comes.
-      const reached = isPodAddress(network, address) ? address : (nodes.managementOf(address) ?? address);
+      const reached = outsiders.has(address) ? (nodes.managementOf(address) ?? address) : address;
       backends.push({ text: addressAndPort(reached, port), endpoint });
     }
   }
@@ -89,10 +143,9 @@ export function strangers(
   nodes: ServiceNodes,
 ): readonly string[] {
   const addresses = new Set<string>();
-  for (const { endpoints } of slices) {
-    for (const { address } of endpoints) {
-      if (isPodAddress(network, address) || nodes.managementOf(address) !== undefined) continue;
-      if (parseAddress(address) !== undefined) addresses.add(address);
+  for (const slice of slices) {
+    for (const address of outsidersOf(network, slice)) {
+      if (nodes.managementOf(address) === undefined) addresses.add(address);
     }
   }
   return [...addresses];
@@ -120,16 +173,17 @@ export function serviceDependencies(
   const isLocal = service.internalLocal || service.externalLocal;
   let nodes: Set<string> | undefined;
   let addresses: Set<string> | undefined;
-  for (const { endpoints } of slices) {
-    for (const { address, node } of endpoints) {
-      if (isLocal && node !== undefined) {
-        nodes ??= new Set();
-        nodes.add(node);
-      }
-      if (!isPodAddress(network, address)) {
-        addresses ??= new Set();
-        addresses.add(address);
-      }
+  for (const slice of slices) {
+    const outsiders = outsidersOf(network, slice);
+    if (outsiders.size > 0) {
+      addresses ??= new Set();
+      for (const address of outsiders) addresses.add(address);
+    }
+    if (!isLocal) continue;
+    for (const { node } of slice.endpoints) {
+      if (node === undefined) continue;
+      nodes ??= new Set();
+      nodes.add(node);
     }
   }
   const slots = service.ports.some(({ nodePort }) => nodePort !== undefined);
