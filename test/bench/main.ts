@@ -3,10 +3,20 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { benchController } from "../../controller/bench.ts";
+import { benchServices } from "../../controller/bench-services.ts";
 import { benchClient } from "../../ovsdb-client-ts/bench.ts";
 import { benchAnnouncements } from "./announce.ts";
 import { benchCni } from "./cni.ts";
-import { announceTables, clientTables, cniTables, controllerTables, type Table, toMarkdown, toText } from "./report.ts";
+import {
+  announceTables,
+  clientTables,
+  cniTables,
+  controllerTables,
+  serviceTables,
+  type Table,
+  toMarkdown,
+  toText,
+} from "./report.ts";
 
 /** What `npm run bench` measures, each against the raw limit in the same run. */
 const sections: Readonly<
@@ -24,6 +34,13 @@ const sections: Readonly<
     run: async () => {
       const figures = await benchController({ onProgress: (text) => process.stderr.write(`  ${text}\n`) });
       return { figures, tables: controllerTables(figures) };
+    },
+  },
+  services: {
+    title: "Services: watch event to commit",
+    run: async () => {
+      const figures = await benchServices();
+      return { figures, tables: serviceTables(figures) };
     },
   },
   announce: {

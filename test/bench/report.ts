@@ -1,4 +1,5 @@
 import type { BenchFigures as ControllerFigures } from "../../controller/bench.ts";
+import type { ServiceFigures } from "../../controller/bench-services.ts";
 import type { BenchFigures as ClientFigures } from "../../ovsdb-client-ts/bench.ts";
 import type { AnnouncementFigures } from "./announce.ts";
 import type { CniFigures } from "./cni.ts";
@@ -68,6 +69,42 @@ export function controllerTables({ scenarios }: ControllerFigures): readonly Tab
     [
       ["restart with", "ready after", "operations"],
       ...scenarios.map(({ pods, restart }) => [`${count(pods)} pods`, ms(restart.readyMs), count(restart.operations)]),
+    ],
+  ];
+}
+
+export function serviceTables(figures: ServiceFigures): readonly Table[] {
+  const { load, endpointChange, nodeAdded, restart } = figures;
+  const perChange = Object.entries(endpointChange.operations).map(([name, total]) => `${count(total)} ${name}`);
+  return [
+    [
+      [
+        "services × endpoints of each family / nodes",
+        "loaded in",
+        "raw",
+        "ratio",
+        "CPU per service",
+        "heap per service",
+      ],
+      [
+        `${count(figures.services)} × ${figures.endpoints} / ${figures.nodes}`,
+        ms(load.wallMs),
+        ms(figures.rawMs),
+        percent(figures.ratioToRaw),
+        ms(load.cpuMs / figures.services),
+        `${count(figures.heapBytesPerService)} B`,
+      ],
+    ],
+    [
+      ["on top of that", "p50 / p99", "operations", "rows of services"],
+      [
+        `${endpointChange.changes} times one endpoint for another, one after another`,
+        `${ms(endpointChange.p50Ms)} / ${ms(endpointChange.p99Ms)}`,
+        perChange.join(", "),
+        "each mutates a key",
+      ],
+      ["one node more", "", count(nodeAdded.operations), count(nodeAdded.serviceRows)],
+      ["restart", `ready after ${ms(restart.readyMs)}`, count(restart.operations), "0"],
     ],
   ];
 }

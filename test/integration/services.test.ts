@@ -1,0 +1,130 @@
+import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { fromScratch, northboundSchema, readNorthbound } from "./northbound-rows.ts";
+import { createSmallCluster, type SmallCluster, type SmallService, type SmallSlice } from "./small-cluster.ts";
+import { type RunningEngine, settle, startSmallEngine } from "./small-engine.ts";
+
+function service(last: number, spec: object = {}, createdAt = "2026-01-01T00:00:00Z"): SmallService {
+  const ports = [{ name: "tcp", protocol: "TCP", port: 80 }];
+  return {
+    createdAt,
+    spec: { type: "ClusterIP", clusterIPs: [`10.96.0.${last}`], selector: { app: "x" }, ports, ...spec },
+  };
+}
+
+function slice(of: string, hosts: readonly number[], nodeName = "a"): SmallSlice {
+  const endpoints = hosts.map((host) => ({ address: `10.1.0.${host}`, nodeName }));
+  return { service: of, family: 4, ports: [{ name: "tcp", protocol: "TCP", port: 8080 }], endpoints };
+}
+
+describe("services", () => {
+  let server: OvsdbServer;
+  let cluster: SmallCluster;
+  let one: RunningEngine;
+
+  beforeEach(async () => {
+    server = await startOvsdbServer({ schemaFile: northboundSchema });
+    cluster = createSmallCluster();
+    for (const name of ["a", "b"]) cluster.setNode(name, true);
+    for (const [index, name] of ["one", "two", "three"].entries()) {
+      cluster.setService(`x/${name}`, service(index + 1));
+      cluster.setSlice(`x/${name}-1`, slice(name, [2, 3]));
+    }
+    one = await startSmallEngine(server, cluster);
+    await settle(one, cluster);
+    one.operations.length = 0;
+  });
+  afterEach(async () => {
+    await one.stop();
+    await server.stop();
+  });
+
+  const vips = (name: string): Record<string, string> =>
+    Object.fromEntries(
+      [...one.replica.table("Load_Balancer").values()]
+        .filter((row) => row.name === name)
+        .flatMap((row) => [...(row.vips as ReadonlyMap<string, string>)]),
+    );
+
+  it("write one mutation of one row when one of their endpoints changes", async () => {
+    cluster.setSlice("x/two-1", slice("two", [2, 4]));
+    await settle(one, cluster);
+    expect(one.operations).toEqual(["mutate Load_Balancer"]);
+  });
+
+  it("write nothing when a slice changes in what isn't endpoints", async () => {
+    cluster.repeat("endpointSlice", "x/two-1");
+    cluster.repeat("service", "x/two");
+    await settle(one, cluster);
+    expect(one.operations).toEqual([]);
+  });
+
+  it("write no row when an ordinary node comes, or goes", async () => {
+    cluster.setNode("c", true);
+    await settle(one, cluster);
+    cluster.deleteNode("c");
+    await settle(one, cluster);
+    expect(one.operations.length).toBeGreaterThan(0);
+    expect(one.operations.filter((text) => text.endsWith(" Load_Balancer"))).toEqual([]);
+  });
+
+  it("join a zone's group when its first node comes", async () => {
+    cluster.setNode("c", true, { zone: "east" });
+    await settle(one, cluster);
+    const group = [...one.replica.table("Load_Balancer_Group").values()].find(
+      ({ name }) => name === "default.switches@east",
+    );
+    expect([...((group?.load_balancer ?? []) as ReadonlySet<string>)].length).toBe(3);
+    expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
+  });
+
+  it("keep their backends in place over a restart, and write nothing", async () => {
+    cluster.setSlice("x/two-1", slice("two", [2, 3, 4, 5, 6]));
+    await settle(one, cluster);
+    cluster.setSlice("x/two-1", slice("two", [3, 6, 7]));
+    await settle(one, cluster);
+    const before = vips("x/two#cluster.tcp");
+    await one.stop();
+    one = await startSmallEngine(server, cluster);
+    await settle(one, cluster);
+    expect(one.operations).toEqual([]);
+    expect(vips("x/two#cluster.tcp")).toEqual(before);
+  });
+
+  it("give way to an older one that claims the same address, and get it when that one goes", async () => {
+    const external = { externalIPs: ["192.0.2.1"] };
+    cluster.setService("x/one", service(1, external, "2026-01-02T00:00:00Z"));
+    cluster.setService("x/two", service(2, external, "2026-01-01T00:00:00Z"));
+    await settle(one, cluster);
+    expect(vips("x/one#external.tcp")).toEqual({});
+    expect(Object.keys(vips("x/two#external.tcp"))).toEqual(["192.0.2.1:80"]);
+    expect(one.problems.map(({ code, object }) => `${object.key} ${code}`)).toContain("x/one SERVICE_VIP_CONFLICT");
+    cluster.deleteService("x/two");
+    await settle(one, cluster);
+    expect(Object.keys(vips("x/one#external.tcp"))).toEqual(["192.0.2.1:80"]);
+    expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
+  });
+
+  it("reach endpoints in their node's network at its management port, and follow the node's address", async () => {
+    cluster.setSlice("x/two-1", {
+      ...slice("two", []),
+      endpoints: [{ address: `192.168.0.${"c".charCodeAt(0)}`, nodeName: "c" }],
+    });
+    await settle(one, cluster);
+    expect(vips("x/two#cluster.tcp")["10.96.0.2:80"]).toContain("192.168.0.99:8080");
+    cluster.setNode("c", true);
+    await settle(one, cluster);
+    expect(vips("x/two#cluster.tcp")["10.96.0.2:80"]).toMatch(/^10\.1\.0\.\d+:8080/);
+    cluster.deleteNode("c");
+    await settle(one, cluster);
+    expect(vips("x/two#cluster.tcp")["10.96.0.2:80"]).toContain("192.168.0.99:8080");
+  });
+
+  it("leave nothing behind when they go, not even while nobody watches", async () => {
+    await one.stop();
+    for (const name of ["one", "two", "three"]) cluster.deleteService(`x/${name}`);
+    one = await startSmallEngine(server, cluster);
+    await settle(one, cluster);
+    expect(one.replica.table("Load_Balancer").size).toBe(0);
+  });
+});
