@@ -61,6 +61,17 @@ describe("liveness by heartbeats", () => {
     expect(liveness.phase).toBe("settled");
   });
 
+  it("settles as soon as it has listened where nobody was settled before it", () => {
+    const { liveness, hear, pass } = start();
+    hear("other", "joining");
+    pass(750);
+    // The other one was a little earlier.
+    hear("other", "settled");
+    expect(liveness.phase).toBe("joining");
+    pass(250);
+    expect(liveness.phase).toBe("settled");
+  });
+
   it("joins anew after it stood still for longer than the others wait", () => {
     const { liveness, pass, jump, now } = start();
     pass(31_000, "other");

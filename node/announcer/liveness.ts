@@ -34,6 +34,8 @@ interface Peer {
   /** Gone peers are remembered by their lives: who comes back with the same one was there all the time. */
   gone: boolean;
   phase: Phase;
+  /** It was settled before this node joined, so it may have what this node would take. */
+  elder: boolean;
   life: bigint;
   sequence: number;
 }
@@ -42,7 +44,9 @@ interface Peer {
  * Liveness by heartbeats, without a clock and a network of its own.
  *
  * A node tells itself whether it is settled, so that all others see it alike. It is not for the first while after it
- * joined, so that a node that comes and goes does not draw its addresses to and fro. It joins anew when it stood still
+ * joined, so that a node that comes and goes does not draw its addresses to and fro; but nodes that join together, with
+ * nobody settled before them, are settled as soon as they have listened, else the first one would have all for a moment.
+ * It joins anew when it stood still
  * for so long that the others have taken it for gone, and when the first that it hears again after it had heard nobody
  * was there all the time: then it was cut off, and others have its addresses.
  */
@@ -84,7 +88,9 @@ export function createLiveness(self: string, times: LivenessTimes, startMs: numb
       const rejoins = wasCutOff && known?.life === life && told === "settled";
       if (told !== "leaving") wasCutOff = false;
       if (rejoins) join(nowMs);
-      peers.set(node, { heardAtMs: nowMs, gone: false, phase: told, life, sequence });
+      const isNews = !isThere(known) || known.life !== life;
+      const elder = told === "settled" && (rejoins || isNews || known.elder);
+      peers.set(node, { heardAtMs: nowMs, gone: false, phase: told, elder, life, sequence });
       return rejoins || !known || known.gone || known.phase !== told;
     },
     tick(nowMs) {
@@ -95,7 +101,10 @@ export function createLiveness(self: string, times: LivenessTimes, startMs: numb
         listensUntilMs = nowMs + deadAfterMs;
         wasListening = true;
         // What they sent meanwhile may still lie in the socket: they are given the time to be heard.
-        for (const peer of peers.values()) peer.heardAtMs = Math.max(peer.heardAtMs, nowMs - intervalMs);
+        for (const peer of peers.values()) {
+          peer.heardAtMs = Math.max(peer.heardAtMs, nowMs - intervalMs);
+          peer.elder = peer.phase === "settled";
+        }
         return true;
       }
       let changed = wasListening && nowMs >= listensUntilMs;
@@ -107,7 +116,8 @@ export function createLiveness(self: string, times: LivenessTimes, startMs: numb
         lost = true;
       }
       if (lost && alive() === 0) wasCutOff = true;
-      if (phase === "joining" && nowMs - joinedAtMs >= settleMs) {
+      const isFirst = nowMs >= listensUntilMs && ![...peers.values()].some((peer) => isThere(peer) && peer.elder);
+      if (phase === "joining" && (isFirst || nowMs - joinedAtMs >= settleMs)) {
         phase = "settled";
         changed = true;
       }
