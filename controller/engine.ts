@@ -4,8 +4,8 @@ import type { Observable, Subscription } from "rxjs";
 import { type Applier, createApplier } from "./apply/applier.ts";
 import type { ApplierListener } from "./apply/applier-listener.ts";
 import { ownerNameOf } from "./apply/owner.ts";
+import { createEndpointTriggers } from "./endpoint-triggers.ts";
 import { createGraph, type Graph } from "./graph/graph.ts";
-import { sameEndpoints } from "./graph/same-endpoints.ts";
 import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
@@ -127,8 +127,7 @@ export function createEngine(options: EngineOptions): Engine {
   const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
   if (sources.services !== undefined) unsynced.add("service");
   if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
-  /** When what is not committed yet of services' endpoints was triggered, by service. */
-  const triggers = new Map<string, number>();
+  const triggers = createEndpointTriggers((service) => synced && services.has(service));
   const subscriptions: Subscription[] = [];
   const begun = Promise.withResolvers<void>();
   let synced = false;
@@ -179,21 +178,8 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   function programmed(service: string): void {
-    const triggeredAtMs = triggers.get(service);
-    if (triggeredAtMs === undefined) return;
-    triggers.delete(service);
-    listener.programmed?.(service, triggeredAtMs);
-  }
-
-  /** The slice says when its change was triggered, if it says it of this change; else it is now. */
-  function noteTrigger(before: EndpointSliceRecord | undefined, now: EndpointSliceRecord | undefined): void {
-    const service = (now ?? before)?.service;
-    // What was there at the start tells nothing about the time that we take.
-    if (!synced || service === undefined || !services.has(service)) return;
-    if (before !== undefined && now !== undefined && sameEndpoints(before, now)) return;
-    const said = now?.triggeredAtMs === before?.triggeredAtMs ? undefined : now?.triggeredAtMs;
-    const triggeredAtMs = said ?? Date.now();
-    triggers.set(service, Math.min(triggeredAtMs, triggers.get(service) ?? triggeredAtMs));
+    const triggeredAtMs = triggers.take(service);
+    if (triggeredAtMs !== undefined) listener.programmed?.(service, triggeredAtMs);
   }
 
   function countChassis(systemId: string | undefined, by: 1 | -1): void {
@@ -292,12 +278,12 @@ export function createEngine(options: EngineOptions): Engine {
   follow("namespace", sources.namespaces, namespaces);
   if (sources.services !== undefined) {
     follow("service", sources.services, services, (key, _before, now) => {
-      if (now === undefined) triggers.delete(key);
+      if (now === undefined) triggers.forget(key);
     });
   }
   if (sources.endpointSlices !== undefined) {
     const slices = new Map<string, EndpointSliceRecord>();
-    follow("endpointSlice", sources.endpointSlices, slices, (_key, before, now) => noteTrigger(before, now));
+    follow("endpointSlice", sources.endpointSlices, slices, (_key, before, now) => triggers.note(before, now));
   }
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
