@@ -1,12 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { ownerNameOf } from "../../controller/apply/owner.ts";
 import { createGraph } from "../../controller/graph/graph.ts";
 import { createIpam } from "../../controller/ipam/ipam.ts";
 import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
+import { projectEndpointSlice } from "../../controller/state/endpoint-slice.ts";
 import { projectNode } from "../../controller/state/node.ts";
 import { projectPod } from "../../controller/state/pod.ts";
+import { projectService } from "../../controller/state/service.ts";
 import type { DesiredValue } from "../../controller/translate/desired.ts";
-import { ownerKey } from "../../controller/translate/owner.ts";
-import { type KubeClient, nodes, pods } from "../../kube/index.ts";
+import { endpointSlices, type KubeClient, nodes, pods, services } from "../../kube/index.ts";
 import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-client-ts/index.ts";
 
 /** Tables in which the controller keeps rows. */
@@ -14,6 +16,7 @@ const tables = [
   "Address_Set",
   "Chassis_Template_Var",
   "Load_Balancer",
+  "Load_Balancer_Group",
   "Logical_Router",
   "Logical_Router_Policy",
   "Logical_Router_Port",
@@ -37,7 +40,7 @@ export async function readOurRows(endpoint: string): Promise<ReadonlyMap<string,
     const found = new Map<string, OurRow>();
     for (const table of tables) {
       for (const row of replica.table(table).values()) {
-        const owner = (row.external_ids as ReadonlyMap<string, string>).get(ownerKey);
+        const owner = ownerNameOf(table, row);
         if (owner !== undefined) found.set(String(row._uuid), { table, owner, row });
       }
     }
@@ -93,7 +96,10 @@ export async function compareWithScratch(
   endpoint: string,
 ): Promise<Comparison> {
   const actual = await readOurRows(endpoint);
-  const [podList, nodeList] = await Promise.all([client.list<unknown>(pods), client.list<unknown>(nodes)]);
+  const [podList, nodeList, serviceList, sliceList] = await Promise.all(
+    [pods, nodes, services, endpointSlices].map((resource) => client.list<unknown>(resource)),
+  );
+  if (!podList || !nodeList || !serviceList || !sliceList) throw new Error("a list is missing");
   const podRecords = podList.items.map(projectPod);
   const nodeRecords = nodeList.items.map(projectNode);
   const ipam = createIpam(network);
@@ -107,9 +113,22 @@ export async function compareWithScratch(
       uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
     })),
   });
-  const graph = createGraph({ network, ipam, report: () => undefined });
+  const graph = createGraph({
+    network,
+    ipam,
+    report: () => undefined,
+    previousBackends: (uuid, vip) => (actual.get(uuid)?.row.vips as ReadonlyMap<string, string> | undefined)?.get(vip),
+  });
   for (const object of nodeRecords) graph.apply({ kind: "node", change: "upsert", key: object.key, object });
   for (const object of podRecords) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
+  for (const item of serviceList.items) {
+    const object = projectService(item);
+    graph.apply({ kind: "service", change: "upsert", key: object.key, object });
+  }
+  for (const item of sliceList.items) {
+    const object = projectEndpointSlice(item);
+    graph.apply({ kind: "endpointSlice", change: "upsert", key: object.key, object });
+  }
   const bundles = graph.flush().flatMap(({ bundle }) => (bundle === undefined ? [] : [bundle]));
 
   const differences: string[] = [];

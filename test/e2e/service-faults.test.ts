@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { endpointSlices, events, services } from "../../kube/index.ts";
 import { type Lab, startLab } from "../../lab/index.ts";
+import { run } from "../../lab/topology/run.ts";
 import { type Cluster, openCluster } from "./cluster.ts";
 import { northboundOf } from "./network.ts";
 import { readOurRows } from "./northbound.ts";
@@ -359,42 +360,48 @@ describe("backends that stay", () => {
     return found;
   }
 
-  it("keep their connections when one of ten goes, and get no more than a tenth and 2 % of the new flows anew", async () => {
+  /** Datagrams of a tuple that the datapath remembers would follow it: what is asked is where new flows go. */
+  const forgetFlows = () => lab.exec("node1", ["ovs-appctl", "--timeout=10", "dpctl/flush-conntrack"]);
+  const percent = (part: number) => `${(part * 100).toFixed(1)} %`;
+
+  it("keep their connections when one of ten goes, and get no more than a tenth and 2 % of new flows anew", async () => {
     await Promise.all(names.map((name) => cluster.create({ name, udp: [8080] })));
     await Promise.all(names.map((name) => cluster.untilReady(`default/${name}`)));
     await createService("stable", { clusterIPs: ["10.96.200.1"], ipFamilyPolicy: "SingleStack" });
     await scene.writeSlices("stable", slicesOf(...names));
     await expect.poll(() => peerOf("stable"), { timeout: 15_000 }).toBeTypeOf("string");
-    const conversations = Array.from({ length: 100 }, () =>
-      converse(namespaceOf("default/near"), "10.96.200.1", 80, 200),
-    );
-    await Promise.all(conversations.map((one) => one.settled(5000)));
-    const before = await backendsOf("10.96.200.1");
+    const movedShares: number[] = [];
+    // How many of a thousand tuples a backend has is chance; three of them are nearer to a tenth than one.
+    for (const gone of ["stable-3", "stable-0", "stable-7"]) {
+      const conversations = Array.from({ length: 100 }, () =>
+        converse(namespaceOf("default/near"), "10.96.200.1", 80, 200),
+      );
+      await Promise.all(conversations.map((one) => one.settled(5000)));
+      const before = await backendsOf("10.96.200.1");
+      await scene.writeSlices("stable", slicesOf(...names.filter((name) => name !== gone)));
+      await delay(1500);
+      const kept = conversations.filter(({ broken, peer }) => broken === undefined && peer !== undefined).length;
+      for (const one of conversations) one.close();
+      await forgetFlows();
+      const after = await backendsOf("10.96.200.1");
+      await scene.writeSlices("stable", slicesOf(...names));
+      await delay(500);
 
-    const gone = "stable-3";
-    await scene.writeSlices("stable", slicesOf(...names.filter((name) => name !== gone)));
-    await delay(1500);
-    // Datagrams of the same tuple would follow what the datapath remembers: the flows are to be new ones.
-    await lab.exec("node1", ["ovs-appctl", "-T", "10", "dpctl/flush-conntrack", "udp"]).catch(() => undefined);
-    const after = await backendsOf("10.96.200.1");
-    for (const one of conversations) one.close();
-
-    const answered = before.filter((peer, index) => peer !== undefined && after[index] !== undefined).length;
-    const share = before.filter((peer) => peer === `default/${gone}`).length / tuples;
-    const moved = before.filter((peer, index) => peer !== after[index]).length / tuples;
-    const needlessly =
-      before.filter((peer, index) => peer !== `default/${gone}` && peer !== after[index]).length / tuples;
-    const percent = (part: number) => `${(part * 100).toFixed(1)} %`;
-    console.info(
-      `one of ${count} backends gone: it had ${percent(share)} of ${tuples} tuples; ${percent(moved)} moved, ` +
-        `${percent(needlessly)} needlessly; ${conversations.length} connections, ` +
-        `${conversations.filter(({ broken }) => broken !== undefined).length} broken`,
-    );
-    expect(answered).toBe(tuples);
-    expect(after).not.toContain(`default/${gone}`);
-    expect(conversations.filter(({ broken, peer }) => broken !== undefined || peer === undefined)).toEqual([]);
-    expect(needlessly).toBe(0);
-    expect(moved).toBeLessThanOrEqual(1 / count + 0.02);
+      const share = before.filter((peer) => peer === `default/${gone}`).length / tuples;
+      const moved = before.filter((peer, index) => peer !== after[index]).length / tuples;
+      movedShares.push(moved);
+      console.info(
+        `${gone} of ${count} gone: it had ${percent(share)} of ${tuples} tuples; ${percent(moved)} moved, ` +
+          `${percent(moved - share)} needlessly; ${kept} of ${conversations.length} connections kept`,
+      );
+      expect(before.concat(after).filter((peer) => peer === undefined)).toEqual([]);
+      expect(after).not.toContain(`default/${gone}`);
+      expect(kept).toBe(conversations.length);
+      expect(moved).toBe(share);
+    }
+    const mean = movedShares.reduce((sum, one) => sum + one, 0) / movedShares.length;
+    console.info(`new flows moved: ${percent(mean)} in the mean`);
+    expect(mean).toBeLessThanOrEqual(1 / count + 0.02);
     await deleteService("stable");
     await Promise.all(names.map((name) => cluster.delete(`default/${name}`)));
     await Promise.all(names.map((name) => cluster.untilGone(`default/${name}`)));
@@ -465,11 +472,14 @@ describe("the node that announces a service's address", () => {
     const neighbour = await lab.exec("outside", ["ip", "neighbour", "show", address]);
     const mac = /lladdr (\S+)/.exec(neighbour)?.[1] ?? "nobody";
     for (const node of lab.nodes) {
-      if ((await lab.exec(node, ["cat", "/sys/class/net/br-ex/address"])).trim() === mac) return node;
       if ((await lab.exec(node, ["ip", "link", "show", "br-ex"])).includes(mac)) return node;
     }
     throw new Error(`nobody announces ${address}: ${neighbour}`);
   }
+
+  /** Dead for all others: nothing of it passes the switch in the machine room any more, and nothing in it notices. */
+  const setUplink = (node: string, ...how: readonly string[]) =>
+    run(["ip", "-netns", lab.layout.underlay, "link", "set", "dev", node, ...how]);
 
   it.each(families)("is taken over from within 2 s when it dies, over %s", async (family) => {
     const name = `announced-${family}`;
@@ -496,11 +506,10 @@ describe("the node that announces a service's address", () => {
     await delay(1500);
 
     const flow = streamDatagrams(outside, { address, port: 80 }, { everyMs: 20 });
-    const answered: number[] = [];
     const peers = survivors.map((node) => `default/${node.replace("node", "b")}`);
     expect(await flow.until(peers, 3000)).toBe(true);
     const neighbourBefore = await lab.exec("outside", ["ip", "neighbour", "show", address]);
-    await lab.exec(victim, ["ip", "link", "set", "eth0", "down"]);
+    await setUplink(victim, "nomaster");
     const died = performance.now();
     // The outside learns of the new one by its announcement: that is when the death is known.
     let detectedMs: number | undefined;
@@ -524,8 +533,7 @@ describe("the node that announces a service's address", () => {
     }
     await watch;
     flow.close();
-    answered.push(flow.answered);
-    await lab.exec(victim, ["ip", "link", "set", "eth0", "up"]);
+    await setUplink(victim, "master", "br0");
     console.info(
       `${family}: ${victim} died; announced by another after ${detectedMs?.toFixed(0)} ms, ` +
         `first answer after ${backMs?.toFixed(0)} ms, ${((backMs ?? 0) - (detectedMs ?? 0)).toFixed(0)} ms later`,
