@@ -5,8 +5,8 @@
  *   Kubernetes watch │  reflectors ─▶ state ─▶ graph (ipam) ─▶ bundles ─▶ applier ── group commit ─┼─▶ NB
  *   (nodes,          │                           │                          ▲ │   (asserts the lock) │
  *    namespaces,     │                           │ what to announce         │ └─ committed ─┐        │
- *    pods, services, │                           ▼                          │               │        │
- *    their slices)   │                           │                          │               │        │
+ *    pods, services, │                           │                          │               │        │
+ *    their slices)   │                           ▼                          │               │        │
  *   Kubernetes API ◀─┼─ announcer (annotations), reporter (Events) ◀──────── replica ◀──────┼────────┼── NB
  *                    │                                                                      │        │
  *                    │  southbound: chassis of nodes that are gone ─────────────────────────┼────────┼─▶ SB
