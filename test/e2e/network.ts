@@ -4,11 +4,12 @@ import { centralFiles } from "../../lab/supervisor/plan.ts";
 
 /** The networks that the lab's controller was started with. */
 export function networkOf(lab: Lab): NetworkConfig {
-  const { clusterCidrs, nodePrefixes, joinCidrs } = lab.layout;
+  const { clusterCidrs, nodePrefixes, joinCidrs, serviceCidrs } = lab.layout;
   const parsed = parseNetworkConfig({
     clusterCidr: clusterCidrs,
     nodePrefix: nodePrefixes.map(Number),
     joinCidr: joinCidrs,
+    serviceCidr: serviceCidrs,
     mtuBytes: 1400,
   });
   if (parsed.kind !== "valid") throw new Error(JSON.stringify(parsed));

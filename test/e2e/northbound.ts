@@ -3,10 +3,10 @@ import { ownerNameOf } from "../../controller/apply/owner.ts";
 import { createGraph } from "../../controller/graph/graph.ts";
 import { createIpam } from "../../controller/ipam/ipam.ts";
 import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
-import { projectEndpointSlice, projectEndpointSlice } from "../../controller/state/endpoint-slice.ts";
+import { projectEndpointSlice } from "../../controller/state/endpoint-slice.ts";
 import { projectNode } from "../../controller/state/node.ts";
 import { projectPod } from "../../controller/state/pod.ts";
-import { projectService, projectService } from "../../controller/state/service.ts";
+import { projectService } from "../../controller/state/service.ts";
 import type { DesiredValue } from "../../controller/translate/desired.ts";
 import { endpointSlices, type KubeClient, nodes, pods, services } from "../../kube/index.ts";
 import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-client-ts/index.ts";
@@ -25,8 +25,6 @@ const tables = [
   "Logical_Switch_Port",
   "NAT",
 ] as const;
-/** Its rows have no external_ids, so that nothing says whose they are but their UUID. */
-const groups = "Load_Balancer_Group";
 
 export interface OurRow {
   readonly table: string;
@@ -38,10 +36,8 @@ export interface OurRow {
 export async function readOurRows(endpoint: string): Promise<ReadonlyMap<string, OurRow>> {
   const client = createClient<UntypedModel>({ endpoints: endpoint, database: "OVN_Northbound" });
   try {
-    const replica = await client.replicate(Object.fromEntries([...tables, groups].map((table) => [table, "all"])));
+    const replica = await client.replicate(Object.fromEntries(tables.map((table) => [table, "all"])));
     const found = new Map<string, OurRow>();
-    for (const row of replica.table(groups).values())
-      found.set(String(row._uuid), { table: groups, owner: `${groups}/${String(row.name)}`, row });
     for (const table of tables) {
       for (const row of replica.table(table).values()) {
         const owner = ownerNameOf(table, row);
@@ -104,8 +100,8 @@ export async function compareWithScratch(
     [pods, nodes, services, endpointSlices].map((resource) => client.list<unknown>(resource)),
   );
   if (!podList || !nodeList || !serviceList || !sliceList) throw new Error("a list is missing");
-  const podRecords = podList?.items.map(projectPod) ?? [];
-  const nodeRecords = nodeList?.items.map(projectNode) ?? [];
+  const podRecords = podList.items.map(projectPod);
+  const nodeRecords = nodeList.items.map(projectNode);
   const ipam = createIpam(network);
   const ports = [...actual.values()].filter(({ table }) => table === "Logical_Switch_Port");
   ipam.restore({
@@ -133,10 +129,6 @@ export async function compareWithScratch(
     const object = projectEndpointSlice(item);
     graph.apply({ kind: "endpointSlice", change: "upsert", key: object.key, object });
   }
-  for (const object of serviceList?.items.map(projectService) ?? [])
-    graph.apply({ kind: "service", change: "upsert", key: object.key, object });
-  for (const object of sliceList?.items.map(projectEndpointSlice) ?? [])
-    graph.apply({ kind: "endpointSlice", change: "upsert", key: object.key, object });
   const bundles = graph.flush().flatMap(({ bundle }) => (bundle === undefined ? [] : [bundle]));
 
   const differences: string[] = [];

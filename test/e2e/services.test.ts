@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Lab, startLab } from "../../lab/index.ts";
 import { type Cluster, openCluster } from "./cluster.ts";
+import { networkOf, northboundOf } from "./network.ts";
+import { untilAsFromScratch } from "./northbound.ts";
 import { createServices, measureRow } from "./services/measure-rows.ts";
 import { metBackends, type Row, rows } from "./services/rows.ts";
 import { type Scene, setScene, type Vantage } from "./services/scene.ts";
@@ -54,6 +56,11 @@ describe("a service", () => {
     ]);
     expect(listed).toContain("default/cluster");
     expect(listed).not.toMatch(/default\/(headless|alias|another-proxy)#/);
+  });
+
+  it("of every kind is in the database as a translation from scratch has it", async () => {
+    const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
+    expect(differences).toEqual([]);
   });
 
   it("has no node port where none was to be allocated", () => {
