@@ -23,7 +23,10 @@ beforeAll(async () => {
   scene = await setScene(lab, cluster);
   await createServices(scene);
   const begin = performance.now();
-  await Promise.all(rows.map(async (row) => results.set(row, await measureRow(scene, row))));
+  const measure = async (row: Row) => results.set(row, await measureRow(scene, row));
+  await Promise.all(rows.filter(({ stage }) => stage === undefined).map(measure));
+  // What happens while something changes is told apart from what 150 other flows do.
+  for (const row of rows) if (row.stage !== undefined) await measure(row);
   console.info(`${rows.length} rows measured in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
   console.info(tableOf(rows, (row, vantage) => results.get(row)?.get(vantage) ?? "not measured"));
 });

@@ -1,5 +1,5 @@
 import { askDns, askHttp, streamDatagrams } from "./flows.ts";
-import { ask, type Question, type Target } from "./measure.ts";
+import { ask, patiently, type Question, type Target } from "./measure.ts";
 import {
   type Family,
   families,
@@ -112,6 +112,17 @@ function flushRow(name: string, service: string, before: readonly string[], afte
     ...{ name, cells: cellsOf(["follows", "follows", "follows", "follows"]), families, except: [] },
     measure: () => Promise.reject(new Error(`${name} is staged`)),
     async stage(scene, sources) {
+      // What is sent to an address before it is a service's is another matter: see the limits in docs/services.md.
+      await Promise.all(
+        sources.flatMap((source) =>
+          families.map((family) => {
+            const targets = nearest(service)(scene, source, family).slice(0, 1);
+            const question = { targets, protocols: ["tcp"], peers: undefined, times: 1 } as const;
+            const expected = before.length === 0 ? "refused" : "reply";
+            return patiently(expected, async () => (await ask(scene, source, question)).text);
+          }),
+        ),
+      );
       const flows = sources.flatMap((source) =>
         families.flatMap((family) =>
           nearest(service)(scene, source, family)
