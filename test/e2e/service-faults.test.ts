@@ -71,10 +71,12 @@ async function untilAnswered(name: string): Promise<void> {
     await expect.poll(() => peerOf(name, family), { timeout: 15_000, interval: 100 }).toBeTypeOf("string");
 }
 
+const isOf = (name: string, owner: string) => owner.split("#")[0] === `Service/default/${name}`;
+
 /** Rows that a service owns, in words. */
 async function rowsOf(name: string): Promise<readonly string[]> {
   const rows = [...(await readOurRows(northboundOf(lab))).values()];
-  return rows.filter(({ owner }) => owner.startsWith(`Service/default/${name}#`)).map(({ owner }) => owner);
+  return rows.filter(({ owner }) => isOf(name, owner)).map(({ table, row }) => `${table} ${String(row._uuid)}`);
 }
 
 /** Resolves with the messages of Events of this reason about a service. */
@@ -259,7 +261,7 @@ describe("bad input", () => {
       (_, index) => `10.244.${200 + Math.floor(index / 250)}.${1 + (index % 250)}`,
     );
     await writeSlice("crowd", [...addresses, scene.podAddress("b1", "ipv4")]);
-    const [row] = (await untilRows("crowd")).filter(({ owner }) => owner.endsWith("#cluster.tcp"));
+    const [row] = (await untilRows("crowd")).filter(({ row }) => String(row.name).endsWith("#cluster.tcp"));
     const vips = row?.row.vips as ReadonlyMap<string, string>;
     const backends = new Set(vips.get(`${clusterIp("crowd", "ipv4")}:80`)?.split(","));
     expect(backends.size).toBe(1000);
@@ -271,7 +273,7 @@ describe("bad input", () => {
     const read = async () =>
       [...(await readOurRows(northboundOf(lab))).values()].filter(
         ({ owner, row }) =>
-          owner.startsWith(`Service/default/${name}#`) &&
+          isOf(name, owner) &&
           [...((row.vips ?? new Map()) as ReadonlyMap<string, string>).values()].some((value) => value !== ""),
       );
     await expect.poll(async () => (await read()).length, { timeout: 10_000 }).toBeGreaterThan(0);
