@@ -138,7 +138,7 @@ function newConnections(namespaces: readonly string[], to: readonly string[], ev
 }
 
 describe("a restart of the controller", () => {
-  it("interrupts no connection, neither running nor new ones, and writes nothing", async () => {
+  it("interrupts no connection, neither running nor new ones, and ends with the same rows", async () => {
     await createService("steady", { type: "NodePort" });
     await scene.writeSlices("steady", slicesOf("b1", "b2"));
     await untilAnswered("steady");
