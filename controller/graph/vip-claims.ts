@@ -5,8 +5,8 @@ export interface VipClaims {
    * @returns the others for which it may matter
    */
   set(service: string, createdAt: string, vips: readonly string[]): readonly string[];
-  /** Which of its claims an older service has. */
-  refused(service: string): ReadonlySet<string>;
+  /** Which of its claims an older service has, and which one. */
+  refused(service: string): ReadonlyMap<string, string>;
 }
 
 interface Claimant {
@@ -15,7 +15,7 @@ interface Claimant {
   readonly vips: readonly string[];
 }
 
-const none: ReadonlySet<string> = new Set();
+const none: ReadonlyMap<string, string> = new Map();
 
 function isBefore(one: Claimant, other: Claimant): boolean {
   return one.createdAt === other.createdAt ? one.service < other.service : one.createdAt < other.createdAt;
@@ -65,13 +65,15 @@ export function createVipClaims(): VipClaims {
     },
     refused(service) {
       const claimant = claimants.get(service);
-      let refused: Set<string> | undefined;
+      let refused: Map<string, string> | undefined;
       for (const vip of claimant?.vips ?? []) {
         const present = byVip.get(vip);
         if (claimant === undefined || !(present instanceof Set)) continue;
-        if (![...present].some((other) => other !== claimant && isBefore(other, claimant))) continue;
-        refused ??= new Set();
-        refused.add(vip);
+        let oldest = claimant;
+        for (const other of present) if (isBefore(other, oldest)) oldest = other;
+        if (oldest === claimant) continue;
+        refused ??= new Map();
+        refused.set(vip, oldest.service);
       }
       return refused ?? none;
     },

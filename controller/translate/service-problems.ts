@@ -23,7 +23,8 @@ export function serviceProblems(
     /** Those that the cluster has. */
     readonly families: readonly Family[];
     readonly claimed: readonly Vip[];
-    readonly refused: ReadonlySet<string>;
+    /** By what is claimed, the older service that has it. */
+    readonly refused: ReadonlyMap<string, string>;
     readonly slices: readonly EndpointSliceRecord[];
     readonly nodes: ServiceNodes;
   },
@@ -43,9 +44,13 @@ export function serviceProblems(
     problems.push({ code: "SERVICE_FAMILY_MISMATCH", message });
   }
   if (refused.size > 0) {
-    const lost = new Set(claimed.flatMap(({ key }) => (refused.has(key) ? [key] : [])));
+    const lost = new Set<string>();
+    for (const { key } of claimed) {
+      const holder = refused.get(key);
+      if (holder !== undefined) lost.add(`${key} belongs to ${holder}`);
+    }
     if (lost.size > 0) {
-      const message = `${named([...lost])}: an older Service has it, so it is left out here`;
+      const message = `${named([...lost])}, which is older, so it is left out here`;
       problems.push({ code: "SERVICE_VIP_CONFLICT", message });
     }
   }

@@ -76,7 +76,13 @@ function translate(
   options: { refused?: string[]; previous?: PreviousBackends } = {},
 ): ServiceOutcome {
   const { refused = [], previous = () => undefined } = options;
-  return serviceBundle(network, { service, slices, refused: new Set(refused), nodes, previous });
+  return serviceBundle(network, {
+    service,
+    slices,
+    refused: new Map(refused.map((key) => [key, "ns/older"])),
+    nodes,
+    previous,
+  });
 }
 
 /** `{ part: { vip: backends, each once } }` */
@@ -350,7 +356,12 @@ describe("bad input", () => {
     expect(vipsOf(service)).toEqual(["tcp 10.96.0.1 80", "tcp nodes 30080"]);
     const outcome = translate(service, [two], { refused: ["tcp nodes 30080"] });
     expect(Object.keys(vips(outcome))).toEqual(["cluster.tcp"]);
-    expect(codes(outcome)).toEqual(["SERVICE_VIP_CONFLICT"]);
+    expect(outcome.problems).toEqual([
+      {
+        code: "SERVICE_VIP_CONFLICT",
+        message: "tcp nodes 30080 belongs to ns/older, which is older, so it is left out here",
+      },
+    ]);
   });
 
   it("a Service without ports has no rows", () => {
