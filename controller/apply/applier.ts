@@ -8,7 +8,7 @@ import {
   type Replica,
   type UntypedModel,
 } from "ovsdb-client-ts";
-import type { BundleChange, DesiredRow } from "../translate/desired.ts";
+import type { BundleChange, DesiredRow, Membership } from "../translate/desired.ts";
 import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
 import { createDesiredStore } from "./desired-store.ts";
@@ -259,6 +259,12 @@ export function createApplier(options: ApplierOptions): Applier {
     }
   }
 
+  /** Whether the member's row lives without being referred to, as load balancers and their groups do. */
+  function standsAlone({ table, column }: Membership): boolean {
+    const referred = tables.get(table)?.references.get(column);
+    return referred !== undefined && tables.get(referred)?.isRoot === true;
+  }
+
   function isGone({ table, uuid }: DesiredRow): boolean {
     return desired.hasRow(uuid) && !replica.table(table).has(uuid);
   }
@@ -321,7 +327,12 @@ export function createApplier(options: ApplierOptions): Applier {
       for (const drift of leftovers(context)) {
         const work = markDirty(drift.owner, performance.now());
         if (drift.strayRow === true) work.rows.set(drift.uuid, drift.table);
-        if (drift.strayMember !== undefined) work.memberships.push(drift.strayMember);
+        if (drift.strayMember === undefined) continue;
+        work.memberships.push(drift.strayMember);
+        if (!standsAlone(drift.strayMember)) continue;
+        // A group that serves a switch does so until the switch's own turn has brought it what it shall have instead.
+        dirty.delete(drift.owner);
+        dirty.set(drift.owner, work);
       }
       wake();
     },

@@ -7,16 +7,18 @@ import { desiredRow } from "../translate/owner.ts";
 import { type Applier, createApplier } from "./applier.ts";
 import { managedTables, replicaSpec } from "./managed-columns.ts";
 
-const tenant: Owner = { kind: "Tenant", key: "default" };
 const node: Owner = { kind: "Node", key: "n.1" };
 const service: Owner = { kind: "Service", key: "x/web" };
 
 const group = (owner: Owner, part: string, name: string) => desiredRow("Load_Balancer_Group", owner, part, { name });
-const zone = (name: string) => group(tenant, `switches@${name}`, `default.switches@${name}`);
+const zoneOwner = (name: string): Owner => ({ kind: "Zone", key: `default@${name}` });
+const zone = (name: string) => group(zoneOwner(name), "switches", `default.switches@${name}`);
 const ofNode = group(node, "switch", "switch.n.1");
 const nodeSwitch = desiredRow("Logical_Switch", node, "switch", { name: "n.1" });
 
-const tenantBundle = (...zones: string[]): Bundle => ({ rows: zones.map(zone), memberships: [] });
+const zones = (...names: string[]): BundleChange[] =>
+  names.map((name) => ({ owner: zoneOwner(name), bundle: { rows: [zone(name)], memberships: [] } }));
+const without = (name: string): BundleChange => ({ owner: zoneOwner(name), bundle: undefined });
 
 function nodeBundle(inZone: string): Bundle {
   const attached = (member: string): Membership => ({
@@ -58,6 +60,7 @@ describe("load balancers and their groups", () => {
       client,
       replica,
       lock,
+      maxGroupOwners: 1,
       listener: {
         problem: ({ owner, code }) => problems.push(`${owner} ${code}`),
         drift: (owner) => drifts.push(owner),
@@ -98,7 +101,7 @@ describe("load balancers and their groups", () => {
     await startApplier([
       { owner: service, bundle: serviceBundle({ "10.96.0.1:80": "10.0.0.2:80" }, "a") },
       { owner: node, bundle: nodeBundle("a") },
-      { owner: tenant, bundle: tenantBundle("", "a") },
+      ...zones("", "a"),
     ]);
     expect(names("Load_Balancer_Group")).toEqual(["default.switches@", "default.switches@a", "switch.n.1"]);
     expect(members("Load_Balancer_Group", zone("a").uuid, "load_balancer")).toEqual([balancer({}).uuid]);
@@ -106,11 +109,8 @@ describe("load balancers and their groups", () => {
   });
 
   it("removes a zone's group with the last node of the zone, though the node's owner is told later", async () => {
-    await startApplier([
-      { owner: tenant, bundle: tenantBundle("", "a") },
-      { owner: node, bundle: nodeBundle("a") },
-    ]);
-    await set({ owner: tenant, bundle: tenantBundle("", "b") });
+    await startApplier([...zones("", "a"), { owner: node, bundle: nodeBundle("a") }]);
+    await set(...zones("b"), without("a"));
     await set({ owner: node, bundle: nodeBundle("b") });
     expect(names("Load_Balancer_Group")).toEqual(["default.switches@", "default.switches@b", "switch.n.1"]);
     expect(members("Logical_Switch", nodeSwitch.uuid, "load_balancer_group")).toEqual(
@@ -119,36 +119,57 @@ describe("load balancers and their groups", () => {
     expect(problems).toEqual([]);
   });
 
-  it("prunes groups of ours that nothing desires at the start, and no group of a stranger, whatever its name", async () => {
+  it("lets balancers of a zone that goes be until its nodes have left it", async () => {
+    const vips = { "10.96.0.1:80": "10.0.0.2:80" };
     await startApplier([
-      { owner: tenant, bundle: tenantBundle("", "a") },
+      ...zones("a"),
       { owner: node, bundle: nodeBundle("a") },
+      { owner: service, bundle: serviceBundle(vips, "a") },
     ]);
+    const found: boolean[] = [];
+    const stop = replica.subscribe(() => {
+      const own = members("Logical_Switch", nodeSwitch.uuid, "load_balancer_group") as string[];
+      found.push(
+        own.some((uuid) => members("Load_Balancer_Group", uuid, "load_balancer").includes(balancer(vips).uuid)),
+      );
+    });
+    await set(
+      ...zones("b"),
+      { owner: service, bundle: serviceBundle(vips, "b") },
+      { owner: node, bundle: nodeBundle("b") },
+      without("a"),
+    );
+    stop();
+    expect(found.length).toBeGreaterThan(1);
+    expect(found).not.toContain(false);
+    expect(names("Load_Balancer_Group")).toEqual(["default.switches@b", "switch.n.1"]);
+    expect(problems).toEqual([]);
+  });
+
+  it("prunes groups of ours that nothing desires at the start, and no group of a stranger, whatever its name", async () => {
+    await startApplier([...zones("", "a"), { owner: node, bundle: nodeBundle("a") }]);
     await applier.close();
     await client
       .transaction()
       .insert("Load_Balancer_Group", { name: "switch.theirs" })
       .insert("Load_Balancer_Group", { name: "clusterLBGroup" })
       .commit();
-    await startApplier([{ owner: tenant, bundle: tenantBundle("") }]);
+    await startApplier(zones(""));
     expect(names("Load_Balancer_Group")).toEqual(["clusterLBGroup", "default.switches@", "switch.theirs"]);
     expect(names("Logical_Switch")).toEqual([]);
   });
 
   it("restores a group that somebody renames, and one that somebody deletes", async () => {
-    await startApplier([{ owner: tenant, bundle: tenantBundle("", "a") }]);
+    await startApplier(zones("", "a"));
     await client.transaction().update("Load_Balancer_Group", zone("a").uuid, { name: "mine" }).commit();
     await client.transaction().delete("Load_Balancer_Group", zone("").uuid).commit();
     await expect.poll(() => names("Load_Balancer_Group")).toEqual(["default.switches@", "default.switches@a"]);
-    expect(drifts).toEqual(["Tenant/default", "Tenant/default"]);
+    expect(drifts).toEqual(["Zone/default@a", "Zone/default@"]);
   });
 
   it("frees everything when the service goes", async () => {
     const bundle = serviceBundle({ "10.96.0.1:80": "10.0.0.2:80" }, "");
-    await startApplier([
-      { owner: tenant, bundle: tenantBundle("") },
-      { owner: service, bundle },
-    ]);
+    await startApplier([...zones(""), { owner: service, bundle }]);
     await set({ owner: service, bundle: undefined });
     expect(replica.table("Load_Balancer").size).toBe(0);
     expect(members("Load_Balancer_Group", zone("").uuid, "load_balancer")).toEqual([]);
@@ -156,10 +177,7 @@ describe("load balancers and their groups", () => {
 
   it("writes one key of one row when the backends of one VIP change, as the server's own log says", async () => {
     const vips = Object.fromEntries(Array.from({ length: 50 }, (_, port) => [`10.96.0.1:${port + 1}`, "10.0.0.2:80"]));
-    await startApplier([
-      { owner: tenant, bundle: tenantBundle("") },
-      { owner: service, bundle: serviceBundle(vips, "") },
-    ]);
+    await startApplier([...zones(""), { owner: service, bundle: serviceBundle(vips, "") }]);
     const before = await readFile(server.databaseFile, "utf8");
     await set({
       owner: service,

@@ -145,6 +145,8 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     let any = false;
     for (const membership of memberships) {
       if (desired.hasMember(membership) || !replicaHasMember(replica, membership)) continue;
+      // The set goes as a whole with its row, once nobody uses that any more: till then what stays is of use in it.
+      if (!desired.hasRow(membership.row) && desired.hasRow(membership.member)) continue;
       changeMember(membership, "delete");
       any = true;
     }

@@ -94,7 +94,7 @@ describe("an event", () => {
     const one = bench();
     one.node("n1");
     one.pod("ns/a", "n1");
-    expect(one.flush()).toEqual(["Tenant/default", "Node/n1", "Pod/ns/a"]);
+    expect(one.flush()).toEqual(["Tenant/default", "Zone/default@", "Node/n1", "Pod/ns/a"]);
     one.pod("ns/b", "n1");
     expect(one.flush()).toEqual(["Pod/ns/b"]);
   });
@@ -127,7 +127,7 @@ describe("a pod", () => {
   it("that comes before its node waits for it", () => {
     const one = bench();
     one.pod("ns/a", "n1");
-    expect(one.flush()).toEqual(["Tenant/default"]);
+    expect(one.flush()).toEqual(["Tenant/default", "Zone/default@"]);
     one.node("n1");
     expect(one.flush()).toEqual(["Node/n1", "Pod/ns/a"]);
   });
@@ -137,7 +137,7 @@ describe("a pod", () => {
     one.node("n1");
     one.pod("ns/host", "n1", { hostNetwork: true });
     one.pod("ns/unscheduled");
-    expect(one.flush()).toEqual(["Tenant/default", "Node/n1"]);
+    expect(one.flush()).toEqual(["Tenant/default", "Zone/default@", "Node/n1"]);
     expect(one.graph.podNetwork("ns/host")).toBeUndefined();
   });
 
@@ -251,7 +251,7 @@ describe("a node", () => {
     const one = bench();
     one.node("n1", { annotations: { "ovenbird.io/chassis": '{"systemId":""}' } });
     one.node("n2");
-    expect(one.flush()).toEqual(["Tenant/default", "Node/n1", "Node/n2"]);
+    expect(one.flush()).toEqual(["Tenant/default", "Zone/default@", "Node/n1", "Node/n2"]);
     expect(one.codes()).toEqual(["INVALID_CHASSIS_ANNOTATION Node/n1"]);
     expect(one.problems[0]?.message).toMatch(/systemId/);
   });
@@ -355,7 +355,7 @@ describe("after a restart", () => {
     const pods = [podRecord("ns/a", "n1", { annotation }), podRecord("ns/b", "n1", { annotation: foreign })];
     const one = bench(smallNetwork, { rows: [nodeRow("n1", "10.1.0.2")], pods });
     one.node("n1");
-    expect(one.flush()).toEqual(["Tenant/default", "Node/n1"]);
+    expect(one.flush()).toEqual(["Tenant/default", "Zone/default@", "Node/n1"]);
     expect(one.codes()).toEqual(["ADDRESS_OUTSIDE_BLOCK Pod/ns/a", "ADDRESS_OUTSIDE_BLOCK Pod/ns/b"]);
     one.pod("ns/a", "n1", { uid: "recreated" });
     expect(one.flush()).toEqual(["Pod/ns/a"]);
@@ -378,7 +378,14 @@ describe("after a restart", () => {
     const one = bench(smallNetwork, { rows });
     one.node("n1");
     one.pod("ns/a", "n1");
-    expect(one.flush()).toEqual(["-Pod/ns/gone", "-Node/gone", "Tenant/default", "Node/n1", "Pod/ns/a"]);
+    expect(one.flush()).toEqual([
+      "-Pod/ns/gone",
+      "-Node/gone",
+      "Tenant/default",
+      "Zone/default@",
+      "Node/n1",
+      "Pod/ns/a",
+    ]);
     expect(one.addresses("ns/a")).toEqual(["10.1.0.4/29"]);
     expect([...one.ipam.nodeBlocks()]).toEqual([["n1", 0]]);
   });

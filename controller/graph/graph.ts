@@ -14,6 +14,7 @@ import type { PodRecord } from "../state/pod.ts";
 import type { ServiceRecord } from "../state/service.ts";
 import type { StateEvent } from "../state/state-event.ts";
 import type { Bundle, BundleChange } from "../translate/desired.ts";
+import { zoneBundle, zoneOwner } from "../translate/load-balancer-groups.ts";
 import { nodeBundle, nodeNetworkOf } from "../translate/node.ts";
 import { nodeOwner } from "../translate/node-switch.ts";
 import type { NodeTopology } from "../translate/node-topology.ts";
@@ -53,7 +54,8 @@ export interface Graph {
   apply(event: StateEvent): void;
   /**
    * What changed since the last flush, in an order in which it can be committed: first what goes (services, pods, nodes), then
-   * what comes or changes (tenant, nodes, pods, services); so an address's former row goes before its next one comes. The first
+   * what comes or changes (tenant, zones, nodes, pods, services), and last the zones that their nodes have left; so an address's
+   * former row goes before its next one comes. Nodes that move to a new zone do so after services have come there. The first
    * flush has to see all nodes and pods there are: what was restored for others is given up then, and their rows go.
    */
   flush(): readonly BundleChange[];
@@ -244,12 +246,18 @@ export function createGraph({ network, ipam, report, previousBackends = () => un
     return { gone, changed };
   }
 
-  /** The tenant's rows, and services', depend on what the nodes have in common. */
-  function flushTenant(): BundleChange[] {
+  /** What nodes have in common: the tenant's rows, those of zones that came, and of zones that no node is in any more. */
+  function flushShared(): { readonly changed: BundleChange[]; readonly left: BundleChange[] } {
     const changes = serviceNodes.takeChanges();
     services.applyNodes(changes);
-    if (!isFirstFlush && !changes.zones) return [];
-    return [{ owner: tenantOwner, bundle: tenantBundle(network, serviceNodes.zones) }];
+    const { added, removed } = changes.zones;
+    const come = (isFirstFlush ? serviceNodes.zones : added).map((zone) => ({
+      owner: zoneOwner(zone),
+      bundle: zoneBundle(zone),
+    }));
+    const tenant = isFirstFlush ? [{ owner: tenantOwner, bundle: tenantBundle(network) }] : [];
+    const left = removed.map((zone) => ({ owner: zoneOwner(zone), bundle: undefined }));
+    return { changed: [...tenant, ...come], left };
   }
 
   /** The pod's port as it shall be; reserves its addresses. */
@@ -334,19 +342,26 @@ export function createGraph({ network, ipam, report, previousBackends = () => un
       const nodeChanges = flushNodes();
       const restored = ipam.takeRestoredOwners();
       const podChanges = flushPods(restored);
-      const tenant = flushTenant();
+      const shared = flushShared();
       const serviceChanges = services.flush();
+      // Nodes that are at work find the services in the zone that they come to. After a start they keep what they had till the end.
+      const movesNodes = !isFirstFlush && shared.changed.length > 0;
       isFirstFlush = false;
       dirtyNodes.clear();
       dirtyPods.clear();
       const before = goneBefore(restored);
       const gone = [before, serviceChanges.gone, podChanges.gone, nodeChanges.gone];
-      return [...gone, tenant, nodeChanges.changed, podChanges.changed, serviceChanges.changed].flat();
+      const ofNodes = [nodeChanges.changed, podChanges.changed];
+      const changed = movesNodes ? [serviceChanges.changed, ...ofNodes] : [...ofNodes, serviceChanges.changed];
+      return [...gone, shared.changed, ...changed, shared.left].flat(2);
     },
     bundleOf(text) {
       const owner = parseOwner(text);
-      if (owner?.kind === tenantOwner.kind)
-        return owner.key === tenantOwner.key ? tenantBundle(network, serviceNodes.zones) : undefined;
+      if (owner?.kind === tenantOwner.kind) return owner.key === tenantOwner.key ? tenantBundle(network) : undefined;
+      if (owner?.kind === "Zone") {
+        const zone = serviceNodes.zones.find((candidate) => zoneOwner(candidate).key === owner.key);
+        return zone === undefined ? undefined : zoneBundle(zone);
+      }
       if (owner?.kind === "Pod") return ports.get(owner.key);
       if (owner?.kind === "Service") return services.bundleOf(owner.key);
       const topology = owner?.kind === "Node" ? placedNodes.get(owner.key)?.topology : undefined;

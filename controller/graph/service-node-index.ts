@@ -7,7 +7,7 @@ import type { ServiceNode, ServiceNodes } from "../translate/service-nodes.ts";
 export interface NodeChanges {
   readonly nodes: ReadonlySet<string>;
   readonly addresses: ReadonlySet<string>;
-  readonly zones: boolean;
+  readonly zones: { readonly added: readonly string[]; readonly removed: readonly string[] };
   readonly slots: boolean;
 }
 
@@ -128,7 +128,10 @@ export function createServiceNodeIndex(network: NetworkConfig): ServiceNodeIndex
       const changes = {
         nodes: touchedNodes,
         addresses: touchedAddresses,
-        zones: zones !== former.zones,
+        zones: {
+          added: zones.filter((zone) => !former.zones.includes(zone)),
+          removed: former.zones.filter((zone) => !zones.includes(zone)),
+        },
         slots: slots !== former.slots,
       };
       touchedNodes = new Set();

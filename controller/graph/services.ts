@@ -111,10 +111,8 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
   function previousOf(key: string): PreviousBackends {
     const before = bundles.get(key);
     if (before === undefined) return restored;
-    return (uuid, vip) => {
-      const vips = before.rows.find((row) => row.uuid === uuid)?.columns.vips;
-      return (vips as Readonly<Record<string, string>> | undefined)?.[vip];
-    };
+    const rows = new Map(before.rows.map((row) => [row.uuid, row]));
+    return (uuid, vip) => (rows.get(uuid)?.columns.vips as Readonly<Record<string, string>> | undefined)?.[vip];
   }
 
   function remake(key: string): Bundle | undefined {
@@ -150,7 +148,8 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
       if (slice !== undefined) attach(slice);
     },
     applyNodes(changes) {
-      if (changes.zones) for (const key of services.keys()) dirty.add(key);
+      const { added, removed } = changes.zones;
+      if (added.length + removed.length > 0) for (const key of services.keys()) dirty.add(key);
       if (changes.slots) for (const key of onSlots) dirty.add(key);
       for (const name of changes.nodes) for (const key of onNode.of(name)) dirty.add(key);
       for (const address of changes.addresses) for (const key of onAddress.of(address)) dirty.add(key);

@@ -1,6 +1,6 @@
 import { routerOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { Bundle } from "./desired.ts";
+import type { Bundle, DesiredRow } from "./desired.ts";
 import { groupRow, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
 import { defaultTenant, nodeSwitch, switchToTenant, tenantToSwitch } from "./names.ts";
 import { nodeOwner } from "./node-owner.ts";
@@ -13,6 +13,23 @@ export { nodeOwner } from "./node-owner.ts";
 /** The switch on which a node's pods and its management port are. */
 export function nodeSwitchUuid(name: string): string {
   return rowUuid("Logical_Switch", ownerText(nodeOwner(name), "switch"));
+}
+
+/**
+ * Drops what is still for an address of the services' networks after load balancing: nobody has it. Else the switch would
+ * commit such a flow untranslated, and a UDP client that goes on sending would stay with that when the Service comes.
+ * Drops alone make no ACL stateful: no further pass through connection tracking.
+ */
+function serviceGuards({ services }: NetworkConfig, node: string): DesiredRow[] {
+  return services.cidrs.map(({ family, text }) =>
+    desiredRow("ACL", nodeOwner(node), `services.ipv${family}`, {
+      direction: "from-lport",
+      priority: 1,
+      match: `ip${family}.dst == ${text}`,
+      action: "drop",
+      options: { "apply-after-lb": "true" },
+    }),
+  );
 }
 
 /**
@@ -34,8 +51,9 @@ export function nodeSwitchBundle(network: NetworkConfig, { name, block, zone }: 
     options: { "router-port": tenantToSwitch(defaultTenant, name) },
   });
   const group = nodeSwitchGroup(name);
+  const guards = serviceGuards(network, name);
   return {
-    rows: [row, routerPort, switchPort, groupRow(group)],
+    rows: [row, routerPort, switchPort, groupRow(group), ...guards],
     memberships: [
       { table: "Logical_Router", row: tenantRouterUuid, column: "ports", member: routerPort.uuid },
       { table: "Logical_Switch", row: row.uuid, column: "ports", member: switchPort.uuid },
@@ -43,6 +61,12 @@ export function nodeSwitchBundle(network: NetworkConfig, { name, block, zone }: 
         table: "Logical_Switch" as const,
         row: row.uuid,
         column: "load_balancer_group",
+        member: uuid,
+      })),
+      ...guards.map(({ uuid }) => ({
+        table: "Logical_Switch" as const,
+        row: row.uuid,
+        column: "acls",
         member: uuid,
       })),
     ],

@@ -2,7 +2,7 @@ import { formatAddress } from "../ipam/address.ts";
 import { joinAddress } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, Membership } from "./desired.ts";
-import { gatewaysGroup, groupRow, switchesGroup } from "./load-balancer-groups.ts";
+import { gatewaysGroup, groupRow } from "./load-balancer-groups.ts";
 import { defaultTenant, joinSwitch, joinToTenant, tenantToJoin } from "./names.ts";
 import { nodeAddressSets } from "./node-addresses.ts";
 import { macOnJoin, tenantJoinOffset } from "./node-topology.ts";
@@ -17,10 +17,9 @@ export const tenantRouterUuid = rowUuid("Logical_Router", ownerText(tenantOwner,
 export const joinSwitchUuid = rowUuid("Logical_Switch", ownerText(tenantOwner, "join"));
 
 /**
- * The tenant router and the join switch with the link between them, and the load balancer groups that nodes share.
- * @param zones of all nodes, sorted, the empty one included
+ * The tenant router and the join switch with the link between them, and the load balancer group of all gateways.
  */
-export function tenantBundle(network: NetworkConfig, zones: readonly string[]): Bundle {
+export function tenantBundle(network: NetworkConfig): Bundle {
   const routerPort = desiredRow("Logical_Router_Port", tenantOwner, "join", {
     name: tenantToJoin(defaultTenant),
     mac: macOnJoin(network, tenantJoinOffset),
@@ -61,7 +60,7 @@ export function tenantBundle(network: NetworkConfig, zones: readonly string[]): 
       switchPort,
       ...leftovers,
       ...nodeAddressSets(network),
-      ...[gatewaysGroup, ...zones.map(switchesGroup)].map(groupRow),
+      groupRow(gatewaysGroup),
     ],
     memberships,
   };

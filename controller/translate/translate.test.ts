@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type NetworkConfig, parseNetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow } from "./desired.ts";
+import { zoneBundle } from "./load-balancer-groups.ts";
 import { macOfIpv4, macOfIpv6Place } from "./mac.ts";
 import { nodeBundle, nodeNetworkOf } from "./node.ts";
 import type { NodeTopology } from "./node-topology.ts";
@@ -37,7 +38,7 @@ function rowsOf({ rows }: Bundle, table: string): Record<string, DesiredRow["col
 
 describe("the tenant", () => {
   it("is a router and a join switch with a link between them", () => {
-    const bundle = tenantBundle(dualStack, ["", "b"]);
+    const bundle = tenantBundle(dualStack);
     expect(rowsOf(bundle, "Logical_Router_Port")).toEqual({
       "Tenant/default#join": {
         name: "default-to-join",
@@ -54,16 +55,18 @@ describe("the tenant", () => {
   });
 
   it("has a load balancer group for all gateways, and one for the switches of each zone", () => {
-    const rows = tenantBundle(dualStack, ["", "b"]).rows.filter(({ table }) => table === "Load_Balancer_Group");
+    const rows = [tenantBundle(dualStack), zoneBundle(""), zoneBundle("b")]
+      .flatMap((bundle) => bundle.rows)
+      .filter(({ table }) => table === "Load_Balancer_Group");
     expect(rows.map(({ owner, columns }) => [owner, columns.name])).toEqual([
       ["Tenant/default#gateways", "default.gateways"],
-      ["Tenant/default#switches@", "default.switches@"],
-      ["Tenant/default#switches@b", "default.switches@b"],
+      ["Zone/default@#switches", "default.switches@"],
+      ["Zone/default@b#switches", "default.switches@b"],
     ]);
   });
 
   it("drops what is for a service and was not balanced, and has sets of all nodes' addresses", () => {
-    const bundle = tenantBundle(dualStack, [""]);
+    const bundle = tenantBundle(dualStack);
     expect(Object.values(rowsOf(bundle, "Logical_Router_Policy"))).toEqual([
       { priority: 1500, match: "ip4.dst == 10.96.0.0/16", action: "drop" },
       { priority: 1500, match: "ip6.dst == fd00:10:96::/112", action: "drop" },
@@ -163,7 +166,7 @@ describe("a node", () => {
 
   it("is in its zone's group and in groups of its own", () => {
     const names = new Map(
-      [tenantBundle(dualStack, ["", "b"]), nodeBundle(dualStack, withGateway)].flatMap(({ rows }) =>
+      [tenantBundle(dualStack), zoneBundle("b"), nodeBundle(dualStack, withGateway)].flatMap(({ rows }) =>
         rows.map(({ uuid, columns }) => [uuid, columns.name]),
       ),
     );
@@ -209,7 +212,8 @@ describe("a node", () => {
   for (const [families, network] of Object.entries({ dualStack, ipv4Only, ipv6Only })) {
     it(`refers only to rows that it or the tenant has, and has no row twice (${families})`, () => {
       const bundles = [
-        tenantBundle(network, ["", "b"]),
+        tenantBundle(network),
+        zoneBundle("b"),
         nodeBundle(network, withGateway),
         nodeBundle(network, { ...bare, name: "n8", block: 6 }),
       ];

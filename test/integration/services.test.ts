@@ -78,6 +78,62 @@ describe("services", () => {
     expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
   });
 
+  /** Tells of each switch, after each commit, whether it reaches every service. */
+  function watchReach(running: RunningEngine): { readonly seen: boolean[]; stop(): void } {
+    const seen: boolean[] = [];
+    const groups = running.replica.table("Load_Balancer_Group");
+    const stop = running.replica.subscribe(() => {
+      for (const row of running.replica.table("Logical_Switch").values()) {
+        const own = [...(row.load_balancer_group as ReadonlySet<string>)];
+        if (row.name === "default.join" || own.length === 0) continue;
+        const reached = own.flatMap((uuid) => [...((groups.get(uuid)?.load_balancer ?? []) as ReadonlySet<string>)]);
+        seen.push(new Set(reached).size === 3);
+      }
+    });
+    return { seen, stop };
+  }
+
+  it.each([
+    { when: "while it runs", to: "a new zone", others: [] },
+    { when: "while it is down", to: "a new zone", others: [] },
+    { when: "while it runs", to: "one of two zones", others: ["g", "h"] },
+    { when: "while it is down", to: "one of two zones", others: ["g", "h"] },
+  ])("stay reachable when nodes move to $to $when", async ({ when, others }) => {
+    const names = ["a", "b", "c", "d", "e", "f"];
+    for (const name of names) cluster.setNode(name, true, { zone: "east" });
+    for (const name of others) cluster.setNode(name, true, { zone: name === "g" ? "east" : "west" });
+    await settle(one, cluster);
+    await one.stop();
+    const move = (): void => {
+      for (const name of names) cluster.setNode(name, true, { zone: "west" });
+    };
+    const isDown = when === "while it is down";
+    if (isDown) move();
+    const rejected: string[] = [];
+    one = await startSmallEngine(server, cluster, {
+      maxGroupOwners: 2,
+      listener: { transaction: (result) => rejected.push(result) },
+    });
+    if (!isDown) {
+      await settle(one, cluster);
+      move();
+    }
+    const reach = watchReach(one);
+    await settle(one, cluster);
+    reach.stop();
+    expect(reach.seen.length).toBeGreaterThan(names.length);
+    expect(reach.seen).not.toContain(false);
+    expect(new Set(rejected)).toEqual(new Set(["committed"]));
+    expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
+  });
+
+  it("name the older one that has the address", async () => {
+    cluster.setService("x/one", service(1, { externalIPs: ["192.0.2.1"] }, "2026-01-02T00:00:00Z"));
+    cluster.setService("x/two", service(2, { externalIPs: ["192.0.2.1"] }));
+    await settle(one, cluster);
+    expect(one.problems.at(-1)?.message).toContain("tcp 192.0.2.1 80 belongs to x/two");
+  });
+
   it("keep their backends in place over a restart, and write nothing", async () => {
     cluster.setSlice("x/two-1", slice("two", [2, 3, 4, 5, 6]));
     await settle(one, cluster);

@@ -43,6 +43,7 @@ export async function startSmallEngine(
     readonly unsynced?: readonly Kind[];
     /** Whether the lock is taken from whoever has it, as a new leader does; default true. */
     readonly stealsLock?: boolean;
+    readonly maxGroupOwners?: number;
   } = {},
 ): Promise<RunningEngine> {
   const client = createClient<UntypedModel>({
@@ -69,6 +70,7 @@ export async function startSmallEngine(
     client,
     replica,
     lock,
+    ...(options.maxGroupOwners === undefined ? {} : { applier: { maxGroupOwners: options.maxGroupOwners } }),
     sources: {
       nodes: subjects.node as unknown as Subject<ReflectorEvent<NodeRecord>>,
       namespaces: subjects.namespace as unknown as Subject<ReflectorEvent<NamespaceRecord>>,
