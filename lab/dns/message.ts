@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 
 /** Types of RFC 1035 section 3.2.2, RFC 3596 and RFC 2782. */
-export const recordType = { a: 1, ns: 2, soa: 6, ptr: 12, aaaa: 28, srv: 33, opt: 41, any: 255 } as const;
+export const recordType = { a: 1, ns: 2, cname: 5, soa: 6, ptr: 12, aaaa: 28, srv: 33, opt: 41, any: 255 } as const;
 export const responseCode = { none: 0, malformed: 1, noSuchName: 3, notImplemented: 4, refused: 5 } as const;
 
 export interface Question {
@@ -19,7 +19,7 @@ export interface Question {
 
 export type DnsRecord =
   | { readonly kind: "address"; readonly name: string; readonly address: string }
-  | { readonly kind: "pointer"; readonly name: string; readonly target: string }
+  | { readonly kind: "alias" | "pointer"; readonly name: string; readonly target: string }
   | { readonly kind: "service"; readonly name: string; readonly port: number; readonly target: string };
 
 const headerBytes = 12;
@@ -118,6 +118,8 @@ function writeRecord(answer: DnsRecord): Buffer {
         isIP(answer.address) === 4 ? recordType.a : recordType.aaaa,
         addressBytes(answer.address),
       );
+    case "alias":
+      return record(answer.name, recordType.cname, writeName(answer.target));
     case "pointer":
       return record(answer.name, recordType.ptr, writeName(answer.target));
     case "service": {

@@ -14,6 +14,14 @@ const service = (name: string, clusterIPs: readonly string[]) =>
   );
 service("song", ["10.96.0.7", "fd00:10:96::7"]);
 service("choir", ["None"]);
+for (const [name, externalName] of Object.entries({
+  tune: "Song.default.svc.cluster.local.",
+  abroad: "example.org",
+  ...{ hen: "egg.default.svc.cluster.local", egg: "hen.default.svc.cluster.local" },
+})) {
+  const raw = { metadata: { namespace: "default", name }, spec: { type: "ExternalName", externalName } };
+  names.service(`default/${name}`, readNamedService(raw));
+}
 names.slice(
   "default/choir-1",
   readSlice({
@@ -55,6 +63,19 @@ describe("the cluster's names", () => {
     ]);
     expect(ask("7.0.96.10.in-addr.arpa", recordType.ptr).records).toMatchObject([
       { target: "song.default.svc.cluster.local" },
+    ]);
+  });
+
+  it("lead from an ExternalName to what it names, with its addresses where the cluster knows them", () => {
+    const alias = { kind: "alias", name: "tune.default.svc.cluster.local", target: "song.default.svc.cluster.local" };
+    const address = { kind: "address", name: "song.default.svc.cluster.local", address: "10.96.0.7" };
+    expect(ask("tune.default.svc.cluster.local", recordType.a)).toEqual({ code: 0, records: [alias, address] });
+    expect(ask("tune.default.svc.cluster.local", recordType.srv).records).toEqual([alias]);
+    expect(ask("abroad.default.svc.cluster.local", recordType.aaaa).records).toMatchObject([{ target: "example.org" }]);
+    expect(ask("_http._tcp.tune.default.svc.cluster.local", recordType.srv).code).toBe(responseCode.noSuchName);
+    expect(ask("hen.default.svc.cluster.local", recordType.a).records).toMatchObject([
+      { target: "egg.default.svc.cluster.local" },
+      { target: "hen.default.svc.cluster.local" },
     ]);
   });
 

@@ -10,6 +10,8 @@ export interface NamedService {
   readonly name: string;
   /** Empty for headless ones. */
   readonly addresses: readonly string[];
+  /** Of type ExternalName: the name that this one stands for, in lower case and without the dot at the end. */
+  readonly alias?: string;
   readonly publishNotReady: boolean;
   readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
 }
@@ -17,6 +19,8 @@ export interface NamedService {
 const shape = z.object({
   metadata: z.object({ namespace: z.string(), name: z.string() }),
   spec: z.object({
+    type: z.string().optional(),
+    externalName: z.string().optional(),
     clusterIPs: z.array(z.string()).default([]),
     publishNotReadyAddresses: z.boolean().default(false),
     ports: z
@@ -31,6 +35,7 @@ export function readNamedService(raw: unknown): NamedService {
   return {
     ...metadata,
     addresses: spec.clusterIPs.filter((address) => isIP(address) !== 0),
+    ...(spec.type === "ExternalName" && { alias: spec.externalName?.toLowerCase().replace(/\.$/, "") }),
     publishNotReady: spec.publishNotReadyAddresses,
     ports: spec.ports,
   };
@@ -48,7 +53,8 @@ export interface Names {
 }
 
 /**
- * The names of a cluster's services (Kubernetes DNS-Based Service Discovery, specification 1.1.0): A, AAAA, SRV and PTR.
+ * The names of a cluster's services (Kubernetes DNS-Based Service Discovery, specification 1.1.0): A, AAAA, SRV, PTR and
+ * CNAME.
  * Of what lies outside the cluster's domain it knows nothing (REFUSED), reverse names of others do not exist.
  */
 export function createNames(): Names {
@@ -81,6 +87,9 @@ export function createNames(): Names {
     if (labels.length === 1) return [...services.values()].some((one) => one.namespace === namespace) ? [] : undefined;
     const service = services.get(`${namespace}/${labels.at(-2) ?? ""}`);
     if (service === undefined) return undefined;
+    if (service.alias !== undefined) {
+      return labels.length === 2 ? [{ kind: "alias", name, target: service.alias }] : undefined;
+    }
     const headless = service.addresses.length === 0;
     const before = labels.slice(0, -2);
     if (before.length === 0) {
@@ -117,6 +126,15 @@ export function createNames(): Names {
     return found.length === 0 ? undefined : found;
   }
 
+  /** With an alias comes what it leads to, as far as the cluster's names go (RFC 1034 section 4.3.2). */
+  function followed(name: string, aliases: Set<string>): readonly DnsRecord[] | undefined {
+    const found = recordsOf(name);
+    const [first] = found ?? [];
+    if (first?.kind !== "alias") return found;
+    if (aliases.has(name)) return [];
+    return [first, ...(followed(first.target, aliases.add(name)) ?? [])];
+  }
+
   function setReverse(service: NamedService | undefined, target: (name: string) => void): void {
     for (const address of service?.addresses ?? []) target(reverseName(address));
   }
@@ -145,11 +163,11 @@ export function createNames(): Names {
     answer({ name, type }) {
       const inside = name === clusterDomain || name.endsWith(`.${clusterDomain}`) || name.endsWith(".arpa");
       if (!inside) return { code: responseCode.refused, records: [] };
-      const found = recordsOf(name);
+      const found = followed(name, new Set());
       if (found === undefined) return { code: responseCode.noSuchName, records: [] };
       return {
         code: responseCode.none,
-        records: found.filter((one) => type === recordType.any || typeOf(one) === type),
+        records: found.filter((one) => one.kind === "alias" || type === recordType.any || typeOf(one) === type),
       };
     },
   };
@@ -157,5 +175,5 @@ export function createNames(): Names {
 
 function typeOf(record: DnsRecord): number {
   if (record.kind === "address") return isIP(record.address) === 4 ? recordType.a : recordType.aaaa;
-  return record.kind === "pointer" ? recordType.ptr : recordType.srv;
+  return record.kind === "alias" ? recordType.cname : record.kind === "pointer" ? recordType.ptr : recordType.srv;
 }

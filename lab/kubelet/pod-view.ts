@@ -58,14 +58,16 @@ export function makePodToken(layout: Layout): void {
 
 /**
  * The command line that runs `command` in a network namespace with the files of a view: the mounts are its own, and
- * what the machine unmounts goes there too. Where the kernel knows no overlay the token is missing, nothing else.
+ * what the machine unmounts goes there too. Where the kernel knows no overlay the token is missing, nothing else. The
+ * overlay shows the names of network namespaces without what is mounted on them, which `ip` complains of: they are hidden.
  * @param netns path of the network namespace
  */
 export function inPod(netns: string, view: PodView | undefined, command: readonly string[]): string[] {
   const enter = ["nsenter", `--net=${netns}`];
   if (view === undefined) return [...enter, ...command];
   const script = `mount --bind "$1" /etc/resolv.conf || exit 126
-mount -t overlay overlay -o "lowerdir=$2:/run" /run 2>/dev/null
+mount -t overlay overlay -o "lowerdir=$2:/run" /run 2>/dev/null &&
+  mount -t tmpfs -o ro tmpfs /run/netns 2>/dev/null
 shift 2; exec "$@"`;
   const mounts = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "pod"];
   return [...enter, ...mounts, view.resolvConf, view.runFolder, ...command];
