@@ -4,8 +4,10 @@ import { fromScratch, northboundSchema, readNorthbound } from "./northbound-rows
 import { createSmallCluster, type SmallCluster, type SmallService, type SmallSlice } from "./small-cluster.ts";
 import { type RunningEngine, settle, startSmallEngine } from "./small-engine.ts";
 
+const tcp = { name: "tcp", protocol: "TCP", port: 80 };
+
 function service(last: number, spec: object = {}, createdAt = "2026-01-01T00:00:00Z"): SmallService {
-  const ports = [{ name: "tcp", protocol: "TCP", port: 80 }];
+  const ports = [tcp];
   return {
     createdAt,
     spec: { type: "ClusterIP", clusterIPs: [`10.96.0.${last}`], selector: { app: "x" }, ports, ...spec },
@@ -133,6 +135,66 @@ describe("services", () => {
     await settle(one, cluster);
     expect(one.problems.at(-1)?.message).toContain("tcp 192.0.2.1 80 belongs to x/two");
   });
+
+  it("are mended when somebody edits or deletes their rows, their groups or what a node's addresses are called", async () => {
+    cluster.setService("x/two", service(2, { type: "NodePort", ports: [{ ...tcp, nodePort: 30080 }] }));
+    await settle(one, cluster);
+    const before = (await readNorthbound(server)).ours;
+    const uuidOf = (table: string, column: string, value: string): string =>
+      [...one.replica.table(table).values()].find((row) => row[column] === value)?._uuid ?? "";
+    const balancer = uuidOf("Load_Balancer", "name", "x/one#cluster.tcp");
+    const other = uuidOf("Load_Balancer", "name", "x/two#nodeport.tcp.ipv4");
+    const group = uuidOf("Load_Balancer_Group", "name", "default.switches@");
+    const gateways = uuidOf("Load_Balancer_Group", "name", "default.gateways");
+    const variables = uuidOf("Chassis_Template_Var", "chassis", "chassis-a");
+    const otherVariables = uuidOf("Chassis_Template_Var", "chassis", "chassis-b");
+    const { client } = one;
+    const vandalisms = [
+      client.transaction().update("Load_Balancer", balancer, { vips: { "10.96.0.1:80": "10.9.9.9:1" }, options: {} }),
+      client.transaction().mutate("Load_Balancer", balancer, { vips: { insert: { "10.96.9.9:80": "10.9.9.9:1" } } }),
+      client
+        .transaction()
+        .mutate("Load_Balancer_Group", group, { load_balancer: { delete: [balancer, other] } })
+        .update("Load_Balancer_Group", gateways, { load_balancer: [] }),
+      client.transaction().update("Chassis_Template_Var", variables, { variables: { NODE_IPV4_0: "10.9.9.9" } }),
+      client.transaction().delete("Chassis_Template_Var", otherVariables),
+      client
+        .transaction()
+        .update("Load_Balancer_Group", group, { load_balancer: [] })
+        .update("Load_Balancer_Group", gateways, { load_balancer: [] })
+        .delete("Load_Balancer", other)
+        .delete("Load_Balancer", balancer),
+    ];
+    for (const vandalism of vandalisms) {
+      one.drifts.length = 0;
+      await vandalism.commit();
+      await expect.poll(async () => (await readNorthbound(server)).ours, { timeout: 8_000 }).toEqual(before);
+      expect(one.drifts.length).toBeGreaterThan(0);
+    }
+  });
+
+  it("of 100 ports with a slice of 1,000 endpoints leave the others working", async () => {
+    const ports = Array.from({ length: 100 }, (_, index) => ({
+      name: `p${index}`,
+      protocol: "TCP",
+      port: 1000 + index,
+      nodePort: 30_000 + index,
+    }));
+    cluster.setService("x/two", service(2, { type: "NodePort", ports, externalTrafficPolicy: "Local" }));
+    const endpoints = Array.from({ length: 1_000 }, (_, index) => ({
+      address: `10.1.${index >> 8}.${index & 255}`,
+      nodeName: index % 2 === 0 ? "a" : "b",
+    }));
+    cluster.setSlice("x/two-1", { service: "two", family: 4, ports, endpoints });
+    cluster.setSlice("x/three-1", slice("three", [5]));
+    await settle(one, cluster);
+    expect(Object.keys(vips("x/two#cluster.tcp")).length).toBe(100);
+    expect(vips("x/two#cluster.tcp")["10.96.0.2:1099"]?.split(",").length).toBe(1_000);
+    expect(vips("x/three#cluster.tcp")["10.96.0.3:80"]).toContain("10.1.0.5:8080");
+    cluster.setSlice("x/two-1", { service: "two", family: 4, ports, endpoints: endpoints.slice(1) });
+    await settle(one, cluster);
+    expect(vips("x/two#cluster.tcp")["10.96.0.2:1099"]?.split(",").length).toBe(999);
+  }, 60_000);
 
   it("keep their backends in place over a restart, and write nothing", async () => {
     cluster.setSlice("x/two-1", slice("two", [2, 3, 4, 5, 6]));
