@@ -4,6 +4,7 @@ import type { Bundle, DesiredRow } from "./desired.ts";
 import { zoneBundle } from "./load-balancer-groups.ts";
 import { macOfIpv4, macOfIpv6Place } from "./mac.ts";
 import { nodeBundle, nodeNetworkOf } from "./node.ts";
+import { nodeSwitchUuid } from "./node-switch.ts";
 import type { NodeTopology } from "./node-topology.ts";
 import { ownerText, parseOwner, rowUuid } from "./owner.ts";
 import { PodBundle, podNetworkOf, podPlacement } from "./pod-port.ts";
@@ -104,6 +105,17 @@ describe("a node", () => {
       },
     });
     expect(rowsOf(bundle, "Logical_Router")).toEqual({});
+  });
+
+  it("lets nothing be committed that is still for an address of a service after load balancing", () => {
+    const bundle = nodeBundle(dualStack, bare);
+    const guard = { direction: "from-lport", priority: 1, action: "drop", options: { "apply-after-lb": "true" } };
+    expect(rowsOf(bundle, "ACL")).toEqual({
+      "Node/n7#services.ipv4": { ...guard, match: "ip4.dst == 10.96.0.0/16" },
+      "Node/n7#services.ipv6": { ...guard, match: "ip6.dst == fd00:10:96::/112" },
+    });
+    const members = bundle.memberships.filter(({ column }) => column === "acls");
+    expect(members.map(({ row }) => row)).toEqual([nodeSwitchUuid("n7"), nodeSwitchUuid("n7")]);
   });
 
   it("with a gateway has its way out in both families", () => {

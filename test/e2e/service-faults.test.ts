@@ -306,6 +306,30 @@ describe("bad input", () => {
   });
 });
 
+describe("a UDP flow that is older than its service", () => {
+  it("is answered from when the service comes, though it never rested", async () => {
+    const addresses = { ipv4: "10.96.200.1", ipv6: "fd00:10:96::c801" };
+    const flows = scene.sources.flatMap(({ name, namespace, vantage }) =>
+      vantage === "outside"
+        ? []
+        : families.map((family) => ({
+            from: `${name} ${family}`,
+            flow: streamDatagrams(namespace, { address: addresses[family], port: 80 }),
+          })),
+    );
+    try {
+      await delay(500);
+      await createService("newborn", { clusterIP: addresses.ipv4, clusterIPs: Object.values(addresses) });
+      await scene.writeSlices("newborn", slicesOf("b1"));
+      const answered = await Promise.all(flows.map(({ flow }) => flow.until(["default/b1"], 5000)));
+      expect(flows.filter((_, index) => !answered[index]).map(({ from }) => from)).toEqual([]);
+    } finally {
+      for (const { flow } of flows) flow.close();
+    }
+    await deleteService("newborn");
+  });
+});
+
 describe("a service that is deleted", () => {
   it("leaves no row, and its address to the next one", async () => {
     const before = new Set((await readOurRows(northboundOf(lab))).keys());
