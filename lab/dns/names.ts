@@ -11,7 +11,7 @@ export interface NamedService {
   /** Empty for headless ones. */
   readonly addresses: readonly string[];
   /** Of type ExternalName: the name that this one stands for, in lower case and without the dot at the end. */
-  readonly alias?: string;
+  readonly alias?: string | undefined;
   readonly publishNotReady: boolean;
   readonly ports: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
 }
@@ -35,7 +35,7 @@ export function readNamedService(raw: unknown): NamedService {
   return {
     ...metadata,
     addresses: spec.clusterIPs.filter((address) => isIP(address) !== 0),
-    ...(spec.type === "ExternalName" && { alias: spec.externalName?.toLowerCase().replace(/\.$/, "") }),
+    alias: spec.type === "ExternalName" ? spec.externalName?.toLowerCase().replace(/\.$/, "") : undefined,
     publishNotReady: spec.publishNotReadyAddresses,
     ports: spec.ports,
   };
