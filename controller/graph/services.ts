@@ -6,7 +6,7 @@ import { serviceOwner } from "../translate/load-balancer.ts";
 import { type PreviousBackends, serviceBundle } from "../translate/service.ts";
 import { type ServiceDependencies, serviceDependencies } from "../translate/service-endpoints.ts";
 import type { ServiceNodes } from "../translate/service-nodes.ts";
-import { vipsOf } from "../translate/service-vips.ts";
+import { clusterVipsOf, vipsOf } from "../translate/service-vips.ts";
 import type { ProblemLog } from "./problem-log.ts";
 import { sameEndpoints } from "./same-endpoints.ts";
 import type { NodeChanges } from "./service-node-index.ts";
@@ -137,7 +137,8 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
       else services.set(key, service);
       dirty.add(key);
       const vips = service === undefined ? [] : vipsOf(service);
-      for (const other of claims.set(key, service?.createdAt ?? "", vips)) dirty.add(other);
+      const own = service === undefined ? 0 : clusterVipsOf(service);
+      for (const other of claims.set(key, service?.createdAt ?? "", vips, own)) dirty.add(other);
     },
     applySlice(key, slice) {
       const before = slices.get(key);

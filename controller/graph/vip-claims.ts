@@ -1,11 +1,15 @@
-/** Who claims which address and port. Of several Services the oldest has it, and of equally old ones the first by key. */
+/**
+ * Who claims which address and port. One whose cluster IP it is has it before those that name it as an external IP, or
+ * anybody could draw other Services' traffic to himself; then the oldest has it, and of equally old ones the first by key.
+ */
 export interface VipClaims {
   /**
    * Replaces what a service claims; nothing once it is gone.
+   * @param own how many of the claims, from the first on, are of its cluster IPs
    * @returns the others for which it may matter
    */
-  set(service: string, createdAt: string, vips: readonly string[]): readonly string[];
-  /** Which of its claims an older service has, and which one. */
+  set(service: string, createdAt: string, vips: readonly string[], own: number): readonly string[];
+  /** Which of its claims another service has, and which one. */
   refused(service: string): ReadonlyMap<string, string>;
 }
 
@@ -13,11 +17,16 @@ interface Claimant {
   readonly service: string;
   readonly createdAt: string;
   readonly vips: readonly string[];
+  readonly own: number;
 }
 
 const none: ReadonlyMap<string, string> = new Map();
 
-function isBefore(one: Claimant, other: Claimant): boolean {
+const isOwn = ({ vips, own }: Claimant, vip: string): boolean => own > 0 && vips.lastIndexOf(vip, own - 1) >= 0;
+
+function isBefore(vip: string, one: Claimant, other: Claimant): boolean {
+  const hasOwn = isOwn(one, vip);
+  if (hasOwn !== isOwn(other, vip)) return hasOwn;
   return one.createdAt === other.createdAt ? one.service < other.service : one.createdAt < other.createdAt;
 }
 
@@ -50,13 +59,13 @@ export function createVipClaims(): VipClaims {
   }
 
   return {
-    set(service, createdAt, vips) {
+    set(service, createdAt, vips, own) {
       const touched = new Set<string>();
       const former = claimants.get(service);
       if (former !== undefined) for (const vip of former.vips) remove(vip, former, touched);
       if (vips.length === 0) claimants.delete(service);
       else {
-        const claimant = { service, createdAt, vips };
+        const claimant = { service, createdAt, vips, own };
         claimants.set(service, claimant);
         for (const vip of vips) add(vip, claimant, touched);
       }
@@ -69,11 +78,11 @@ export function createVipClaims(): VipClaims {
       for (const vip of claimant?.vips ?? []) {
         const present = byVip.get(vip);
         if (claimant === undefined || !(present instanceof Set)) continue;
-        let oldest = claimant;
-        for (const other of present) if (isBefore(other, oldest)) oldest = other;
-        if (oldest === claimant) continue;
+        let first = claimant;
+        for (const other of present) if (isBefore(vip, other, first)) first = other;
+        if (first === claimant) continue;
         refused ??= new Map();
-        refused.set(vip, oldest.service);
+        refused.set(vip, first.service);
       }
       return refused ?? none;
     },

@@ -3,7 +3,8 @@
  * out; the rest of the Service works, and so does every other one.
  */
 export const serviceProblemCodes = {
-  SERVICE_VIP_CONFLICT: "An address and port of the Service belong to an older Service; they are left out here.",
+  SERVICE_VIP_CONFLICT:
+    "An address and port of the Service belong to an older one, or to one whose cluster IP it is; they are left out.",
   SERVICE_WITHOUT_PORTS: "The Service has an address but no port, so nothing reaches it.",
   SERVICE_FAMILY_MISMATCH: "An address of the Service is of a family that the Service or the cluster doesn't have.",
   INVALID_SERVICE: "A field of the Service can't be read; what it names is left out.",

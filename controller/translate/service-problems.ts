@@ -23,7 +23,7 @@ export function serviceProblems(
     /** Those that the cluster has. */
     readonly families: readonly Family[];
     readonly claimed: readonly Vip[];
-    /** By what is claimed, the older service that has it. */
+    /** By what is claimed, the service that has it. */
     readonly refused: ReadonlyMap<string, string>;
     readonly slices: readonly EndpointSliceRecord[];
     readonly nodes: ServiceNodes;
@@ -50,7 +50,7 @@ export function serviceProblems(
       if (holder !== undefined) lost.add(`${key} belongs to ${holder}`);
     }
     if (lost.size > 0) {
-      const message = `${named([...lost])}, which is older, so it is left out here`;
+      const message = `${named([...lost])}, which comes first, so it is left out here`;
       problems.push({ code: "SERVICE_VIP_CONFLICT", message });
     }
   }

@@ -49,7 +49,12 @@ export function serviceVips(service: ServiceRecord): readonly Vip[] {
   return vips;
 }
 
-/** The keys of all that a service claims, each once: `tcp 10.0.0.1 80`, `tcp nodes 30080`. */
+/** The keys of all that a service claims, each once, those of cluster IPs first: `tcp 10.0.0.1 80`, `tcp nodes 30080`. */
 export function vipsOf(service: ServiceRecord): readonly string[] {
   return [...new Set(serviceVips(service).map(({ key }) => key))];
+}
+
+/** How many of `vipsOf` are of the service's cluster IPs. */
+export function clusterVipsOf(service: ServiceRecord): number {
+  return serviceVips(service).filter(({ kind }) => kind === "cluster").length;
 }

@@ -359,7 +359,7 @@ describe("bad input", () => {
     expect(outcome.problems).toEqual([
       {
         code: "SERVICE_VIP_CONFLICT",
-        message: "tcp nodes 30080 belongs to ns/older, which is older, so it is left out here",
+        message: "tcp nodes 30080 belongs to ns/older, which comes first, so it is left out here",
       },
     ]);
   });

@@ -20,7 +20,7 @@ export type PreviousBackends = (rowUuid: string, vip: string) => string | undefi
 
 export interface ServiceInput {
   readonly service: ServiceRecord;
-  /** Keys (see `vipsOf`) of what an older service has, with that service's key. */
+  /** Keys (see `vipsOf`) of what another service has, with that service's key. */
   readonly refused: ReadonlyMap<string, string>;
   /** All of the service, sorted by key. */
   readonly slices: readonly EndpointSliceRecord[];

@@ -129,6 +129,14 @@ describe("services", () => {
     expect((await readNorthbound(server)).ours).toEqual(await fromScratch(server, cluster));
   });
 
+  it("have their cluster IP though an older one names it as an external IP", async () => {
+    cluster.setService("x/two", service(2, { externalIPs: ["10.96.0.1"] }, "2025-01-01T00:00:00Z"));
+    await settle(one, cluster);
+    expect(Object.keys(vips("x/one#cluster.tcp"))).toEqual(["10.96.0.1:80"]);
+    expect(vips("x/two#external.tcp")).toEqual({});
+    expect(one.problems.at(-1)?.object.key).toBe("x/two");
+  });
+
   it("name the older one that has the address", async () => {
     cluster.setService("x/one", service(1, { externalIPs: ["192.0.2.1"] }, "2026-01-02T00:00:00Z"));
     cluster.setService("x/two", service(2, { externalIPs: ["192.0.2.1"] }));
