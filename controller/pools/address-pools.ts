@@ -106,7 +106,9 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
     const isAgain = before?.uid === service.uid && before.text === text;
     const nowMs = performance.now();
     if (isAgain && nowMs - before.atMs < before.pauseMs) {
-      throw new Error("somebody else changes status.loadBalancer, which is written again after a pause");
+      throw new Error(
+        "status.loadBalancer is not yet, or no more, as it was written; it is written again after a pause",
+      );
     }
     const pauseMs = isAgain ? Math.min(before.pauseMs * 2, longestPauseMs) : firstPauseMs;
     const ingress = wanted.map((ip) => ({ ip, ipMode: "VIP" }));
@@ -133,10 +135,16 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
     const before = new Set((reported.get(id) ?? "").split("\n"));
     if (text === "") reported.delete(id);
     else reported.set(id, text);
+    // Events of one reason count as one that repeats, and only the last message would be seen.
+    const messages = new Map<string, string[]>();
     for (const problem of problems) {
-      if (before.has(`${problem.code} ${problem.message}`)) continue;
-      recorder.event(subject, { type: "Warning", reason: eventReason(problem.code), message: problem.message });
+      const { code, message } = problem;
+      if (before.has(`${code} ${message}`)) continue;
+      messages.set(code, [...(messages.get(code) ?? []), message]);
       onProblem?.({ kind: subject.kind, key }, problem);
+    }
+    for (const [code, each] of messages) {
+      recorder.event(subject, { type: "Warning", reason: eventReason(code), message: each.join("; ") });
     }
   }
 

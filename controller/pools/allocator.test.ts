@@ -117,7 +117,7 @@ describe("the allocator", () => {
     expect(allocator.ingress("ns/old")).toEqual(["192.0.2.7"]);
     expect(codes(allocator, "b")).toEqual(["POOL_ADDRESS_UNAVAILABLE"]);
     expect(codes(allocator, "node")).toEqual(["POOL_ADDRESS_UNAVAILABLE"]);
-    expect(codes(allocator, "word")).toEqual(["POOL_ADDRESS_INVALID"]);
+    expect([allocator.ingress("ns/word"), codes(allocator, "word")]).toEqual([[], ["POOL_ADDRESS_INVALID"]]);
     allocator.setService(service("a", { ...asks("192.0.2.10"), ingress: ["192.0.2.9"] }));
     allocator.settle();
     expect([allocator.ingress("ns/a"), allocator.ingress("ns/b")]).toEqual([["192.0.2.10"], ["192.0.2.9"]]);

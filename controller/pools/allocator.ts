@@ -184,7 +184,7 @@ export function createAllocator(): Allocator {
         const why = user === undefined ? "in no pool that the Service may use, or used otherwise" : `held by ${user}`;
         problems.push({ code: "POOL_ADDRESS_UNAVAILABLE", message: `${formatAddress(asked)} is ${why}` });
       }
-    } else {
+    } else if (wish.asked.every((text) => parseAddress(text) !== undefined)) {
       const ranges = from.flatMap((pool) => pool.ranges);
       found = book.firstFree(ranges, family);
       if (found === undefined && from.some((pool) => hasFamily(pool, family))) {

@@ -176,6 +176,26 @@ describe("address pools in a cluster", () => {
     expect(writes).toBeLessThanOrEqual(3);
   });
 
+  it("names all addresses in one Event that a Service has of no pool any more", async () => {
+    await createPool("public", ["192.0.2.64/28", "2001:db8::/120"]);
+    start();
+    await createService("web", { ipFamilyPolicy: "RequireDualStack" });
+    await becomes("web", "192.0.2.64", "2001:db8::");
+    await client.patch(
+      addressPools,
+      { name: "public" },
+      { spec: { addresses: ["198.51.100.0/28"] } },
+      { type: "merge" },
+    );
+    await eventually(
+      () => client.list<KubeObject & { reason: string; message: string }>(events),
+      ({ items }) => {
+        const left = items.filter(({ reason }) => reason === "PoolAddressLeft").map(({ message }) => message);
+        expect(left).toEqual([expect.stringMatching(/^192\.0\.2\.64 is .*; 2001:db8:: is /)]);
+      },
+    );
+  });
+
   it("follows what Services ask for, and clears the status of one that is no load balancer any more", async () => {
     await createPool("public", ["192.0.2.64/28"]);
     start();
