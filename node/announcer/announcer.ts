@@ -91,7 +91,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
         .filter((n) => n !== nodeName),
     );
     peers = new Map([...names].map((name) => [name, view.nodes.get(name)?.addresses ?? []]));
-    liveness.keep(names);
+    liveness.keep(names, now());
     listen();
     decide();
   }
@@ -132,6 +132,9 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
         if (left && announced.has(address)) next.add(address);
         continue;
       }
+      // Nodes that learn of an address at the same time must not all claim it because they have not heard each other yet.
+      if (winner === nodeName && !announced.has(address) && candidates.some((node) => liveness.isAwaited(node)))
+        continue;
       if (winner !== nodeName || !listening || isAlone) seen.set(address, winner);
       if (winner === nodeName && (!listening || isAlone)) next.add(address);
     }

@@ -104,9 +104,24 @@ describe("liveness by heartbeats", () => {
   });
 
   it("forgets nodes that are none any more", () => {
-    const { liveness, hear } = start();
+    const { liveness, hear, now } = start();
     hear("other");
-    liveness.keep(new Set());
+    liveness.keep(new Set(), now());
     expect(liveness.standingOf("other")).toBe("gone");
+  });
+
+  it("awaits a node that became a peer long after the start until it is heard, or silent for too long", () => {
+    const { liveness, hear, pass, now } = start();
+    pass(60_000);
+    liveness.keep(new Set(["heard", "silent"]), now());
+    expect([liveness.isAwaited("heard"), liveness.isAwaited("silent")]).toEqual([true, true]);
+    expect(hear("heard")).toBe(true);
+    expect(pass(750, "heard")).toBe(false);
+    expect([liveness.isAwaited("heard"), liveness.isAwaited("silent")]).toEqual([false, true]);
+    // That the wait is over is news: what was left for the silent one can be taken.
+    expect(pass(250, "heard")).toBe(true);
+    expect(liveness.isAwaited("silent")).toBe(false);
+    liveness.keep(new Set(["heard", "silent"]), now());
+    expect(liveness.isAwaited("silent")).toBe(false);
   });
 });

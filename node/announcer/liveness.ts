@@ -17,14 +17,16 @@ export interface Liveness {
   /** True for a moment after joining: who else is there is not known yet. */
   isListening(nowMs: number): boolean;
   standingOf(node: string): Standing;
+  /** Whether a peer became one only now and was not heard yet: it may well be there. */
+  isAwaited(node: string): boolean;
   /** Peers that are there. */
   readonly alive: number;
   /** Takes a heartbeat of a known peer. @returns whether anything changed by it */
   hear(heartbeat: Heartbeat, nowMs: number): boolean;
   /** Lets time pass; to be called once per interval. @returns whether anything changed by it */
   tick(nowMs: number): boolean;
-  /** Forgets all peers but these. */
-  keep(peers: ReadonlySet<string>): void;
+  /** Forgets all peers but these, and awaits those that are new for as long as it takes to have one for gone. */
+  keep(peers: ReadonlySet<string>, nowMs: number): void;
   /** Stands for no address any more. */
   leave(): void;
 }
@@ -53,6 +55,9 @@ interface Peer {
 export function createLiveness(self: string, times: LivenessTimes, startMs: number): Liveness {
   const { intervalMs, deadAfterMs, settleMs } = times;
   const peers = new Map<string, Peer>();
+  /** Since when, by node. */
+  const awaited = new Map<string, number>();
+  let names: ReadonlySet<string> = new Set();
   let phase: Phase = "joining";
   let joinedAtMs = startMs;
   let tickedAtMs = startMs;
@@ -79,10 +84,12 @@ export function createLiveness(self: string, times: LivenessTimes, startMs: numb
       const peer = peers.get(node);
       return isThere(peer) && peer.phase !== "leaving" ? peer.phase : "gone";
     },
+    isAwaited: (node) => awaited.has(node),
     get alive() {
       return alive();
     },
     hear({ node, phase: told, life, sequence }, nowMs) {
+      awaited.delete(node);
       const known = peers.get(node);
       if (known?.life === life && ((sequence - known.sequence) | 0) <= 0) return false;
       const rejoins = wasCutOff && known?.life === life && told === "settled";
@@ -109,6 +116,9 @@ export function createLiveness(self: string, times: LivenessTimes, startMs: numb
       }
       let changed = wasListening && nowMs >= listensUntilMs;
       if (changed) wasListening = false;
+      for (const [node, sinceMs] of awaited) {
+        if (nowMs - sinceMs >= deadAfterMs) changed = awaited.delete(node);
+      }
       let lost = false;
       for (const peer of peers.values()) {
         if (!isThere(peer) || nowMs - peer.heardAtMs <= deadAfterMs) continue;
@@ -123,8 +133,11 @@ export function createLiveness(self: string, times: LivenessTimes, startMs: numb
       }
       return changed || lost;
     },
-    keep(known) {
+    keep(known, nowMs) {
       for (const node of peers.keys()) if (!known.has(node)) peers.delete(node);
+      for (const node of awaited.keys()) if (!known.has(node)) awaited.delete(node);
+      for (const node of known) if (!names.has(node)) awaited.set(node, nowMs);
+      names = new Set(known);
     },
     leave() {
       phase = "leaving";
