@@ -12,6 +12,7 @@ import { parseNetworkConfig } from "./ipam/network-config.ts";
 import { type EndpointSliceRecord, projectEndpointSlice } from "./state/endpoint-slice.ts";
 import { projectNode } from "./state/node.ts";
 import { projectService, type ServiceRecord } from "./state/service.ts";
+import { gatewaysGroup, groupRow, switchesGroup } from "./translate/load-balancer-groups.ts";
 
 export interface ServiceBenchOptions {
   readonly services?: number;
@@ -172,9 +173,7 @@ async function rawMs({ graph }: Engine, services: number, schemaFile: string): P
         },
       ]),
     );
-    const groups = (graph.bundleOf("Tenant/default")?.rows ?? []).filter(
-      ({ table }) => table === "Load_Balancer_Group",
-    );
+    const groups = [gatewaysGroup, ...["", ...zones].map(switchesGroup)].map(groupRow);
     await send(
       message("transact", [
         "OVN_Northbound",
