@@ -172,8 +172,8 @@ describe("address pools in a cluster", () => {
     await becomes("new", "192.0.2.128");
     await running?.idle();
     for (const at of [1, 2, 3, 4]) expect(before).toEqual(expect.arrayContaining(await ingressOf(`kept-${at}`)));
-    // The new Service's status, and the pool's counts.
-    expect(writes).toBeLessThanOrEqual(3);
+    // The new Service's status, and the pool's counts: again when an older state of the pool came back after the write.
+    expect(writes).toBeLessThanOrEqual(4);
   });
 
   it("names all addresses in one Event that a Service has of no pool any more", async () => {
