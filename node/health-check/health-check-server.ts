@@ -37,21 +37,19 @@ export function createHealthCheckServers(options: {
 
   function open(port: number, host: "::" | "0.0.0.0"): void {
     // An import would bring all of node:http's exports along, 14 MB of memory; most nodes need no such server at all.
-    const server = process
-      .getBuiltinModule("node:http")
-      .createServer(
-        {
-          requestTimeout: requestTimeoutMs,
-          headersTimeout: requestTimeoutMs,
-          connectionsCheckingInterval: requestTimeoutMs,
-        },
-        (_request, response) => {
-          const service = checked.get(port);
-          const healthy = isHealthy();
-          const { status, headers, body } = answerOf(service ?? { key: "/", localEndpoints: 0 }, healthy);
-          response.writeHead(status, headers).end(body);
-        },
-      );
+    const server = process.getBuiltinModule("node:http").createServer(
+      {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: requestTimeoutMs,
+        connectionsCheckingInterval: requestTimeoutMs,
+      },
+      (_request, response) => {
+        const service = checked.get(port);
+        const healthy = isHealthy();
+        const { status, headers, body } = answerOf(service ?? { key: "/", localEndpoints: 0 }, healthy);
+        response.writeHead(status, headers).end(body);
+      },
+    );
     server.maxConnections = mostConnections;
     servers.set(port, server);
     server.on("error", (error: NodeJS.ErrnoException) => {

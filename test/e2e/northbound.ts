@@ -13,6 +13,7 @@ import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-cl
 
 /** Tables in which the controller keeps rows. */
 const tables = [
+  "ACL",
   "Address_Set",
   "Chassis_Template_Var",
   "Load_Balancer",

@@ -469,7 +469,7 @@ describe("a rolling update of 50 pods under load", () => {
         ...leaving.map((pod) => ({ pod, ready: false, serving: true, terminating: true })),
       ]);
       // As long as a pod's preStop hook usually waits, in small: who has begun to connect gets through.
-      await delay(1000);
+      await delay(2000);
       for (const pod of leaving) endedOnPurpose.add(`default/${pod}`);
       await scene.writeSlices("rolling", slicesOf(...fresh.slice(0, done + step), ...old.slice(done + step)));
       await Promise.all(leaving.map((pod) => cluster.delete(`default/${pod}`)));
