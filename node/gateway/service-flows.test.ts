@@ -11,7 +11,6 @@ const service = (changes: Partial<NodeService> = {}): NodeService => ({
   ports: [{ protocol: "tcp", port: 80 }],
   externalIps: [],
   ingressIps: [],
-  sourceRanges: [],
   externalLocal: false,
   localEndpoints: 0,
   localEndpointsOf: { ipv4: 0, ipv6: 0 },
@@ -71,6 +70,14 @@ describe("the gateway bridge's flows for Services", () => {
     expect(flows.filter((flow) => flow.includes("priority=166"))).toEqual([
       "table=0,priority=166,tcp,in_port=1,nw_src=198.51.100.0/24,nw_dst=203.0.113.9,tp_dst=80,actions=output:5",
     ]);
+  });
+
+  it("let nobody in where no source is of the address's family, and by no second name of the address", () => {
+    const restricted = { ingressIps: ["203.0.113.9"], externalIps: ["203.0.113.9"] };
+    for (const sourceRanges of [["2001:db8:9::/64"], []]) {
+      const flows = flowsOf([service({ ...restricted, sourceRanges })]).filter((flow) => flow.includes("tp_dst=80"));
+      expect(flows).toEqual(["table=0,priority=165,tcp,in_port=1,nw_dst=203.0.113.9,tp_dst=80,actions=drop"]);
+    }
   });
 
   it("drop what is for a Service with the policy Local that has no endpoint here, by family", () => {

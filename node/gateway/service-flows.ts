@@ -78,7 +78,8 @@ export function serviceFlows(
     add(155, `${ip},in_port=${uplink},${destination}=${address}`, "drop");
   }
 
-  function addExternal(service: NodeService, address: string, sources: readonly string[]): void {
+  /** @param sources who may; undefined = everybody */
+  function addExternal(service: NodeService, address: string, sources: readonly string[] | undefined): void {
     const family = familyOfAddress(address);
     if (!service.families.includes(family)) return;
     if (!seen.has(address)) {
@@ -88,9 +89,9 @@ export function serviceFlows(
     const open = isReachable(service, family);
     const { suffix, source, destination } = fields[family];
     for (const { protocol, port } of service.ports) {
-      const taken = addPort(165, address, protocol, port, open && sources.length === 0 ? toOvn : "drop");
+      const taken = addPort(165, address, protocol, port, open && sources === undefined ? toOvn : "drop");
       if (!taken || !open) continue;
-      for (const range of sources) {
+      for (const range of sources ?? []) {
         const match = `${protocol}${suffix},in_port=${uplink},${source}=${range},${destination}=${address},tp_dst=${port}`;
         add(166, match, toOvn);
       }
@@ -99,11 +100,17 @@ export function serviceFlows(
 
   const seen = new Set<string>();
   for (const service of oldestFirst(inputs.services)) {
-    for (const address of service.externalIps) addExternal(service, address, []);
+    // First what only some may use: an external IP that is an ingress address too is no way around that.
     for (const address of service.ingressIps) {
-      if (service.externalIps.includes(address)) continue;
       const family = familyOfAddress(address);
-      addExternal(service, address, [...new Set(service.sourceRanges.filter((range) => isOfFamily(range, family)))]);
+      addExternal(
+        service,
+        address,
+        service.sourceRanges?.filter((range) => isOfFamily(range, family)),
+      );
+    }
+    for (const address of service.externalIps) {
+      if (!service.ingressIps.includes(address)) addExternal(service, address, undefined);
     }
     for (const { protocol, nodePort } of service.ports) {
       if (nodePort === undefined) continue;

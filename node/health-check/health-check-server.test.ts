@@ -21,7 +21,6 @@ function service(healthCheckNodePort: number, localEndpoints: number, key = "sho
     ports: [],
     externalIps: [],
     ingressIps: [],
-    sourceRanges: [],
     externalLocal: true,
     healthCheckNodePort,
     localEndpoints,

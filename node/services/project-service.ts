@@ -1,5 +1,5 @@
 import type { KubeObject } from "@ovenbird/kube";
-import { canonicalAddress } from "./addresses.ts";
+import { canonicalAddress, canonicalCidr } from "./addresses.ts";
 import type { IpFamily, NodeService, NodeServicePort, Protocol } from "./service-view.ts";
 
 /** What the Service itself says; its endpoints are told elsewhere. */
@@ -69,7 +69,7 @@ export function projectService(raw: unknown): ServiceSpec | undefined {
     ports: Object.freeze(ports),
     externalIps,
     ingressIps,
-    sourceRanges: Object.freeze((spec.loadBalancerSourceRanges ?? []).map((range) => range.trim())),
+    ...sourceRangesOf(spec.loadBalancerSourceRanges),
     externalLocal: spec.externalTrafficPolicy === "Local",
     ...(healthCheckNodePort === undefined || healthCheckNodePort === 0 ? {} : { healthCheckNodePort }),
     isLoadBalancer,
@@ -81,6 +81,12 @@ const none: readonly string[] = Object.freeze([]);
 function addresses(texts: readonly string[] | undefined): readonly string[] {
   if (texts === undefined || texts.length === 0) return none;
   return Object.freeze([...new Set(texts.flatMap((text) => canonicalAddress(text) ?? []))]);
+}
+
+/** What can't be read lets nobody in: it becomes part of a flow's text, and the controller tells of it. */
+function sourceRangesOf(texts: readonly string[] | undefined): Pick<NodeService, "sourceRanges"> {
+  if (texts === undefined || texts.length === 0) return {};
+  return { sourceRanges: Object.freeze([...new Set(texts.flatMap((text) => canonicalCidr(text.trim()) ?? []))]) };
 }
 
 const ipv4Only: readonly IpFamily[] = Object.freeze(["ipv4"]);

@@ -27,8 +27,11 @@ export interface NodeService {
   readonly externalIps: readonly string[];
   /** Addresses in the status of a Service of type LoadBalancer whose `ipMode` is VIP; canonical spelling. */
   readonly ingressIps: readonly string[];
-  /** `spec.loadBalancerSourceRanges` as CIDRs: who may use the ingress addresses. Empty = everybody. */
-  readonly sourceRanges: readonly string[];
+  /**
+   * `spec.loadBalancerSourceRanges` as canonical CIDRs: who may use the ingress addresses. Absent = everybody; empty where
+   * nothing of what is given can be read.
+   */
+  readonly sourceRanges?: readonly string[];
   /** `externalTrafficPolicy: Local` */
   readonly externalLocal: boolean;
   readonly healthCheckNodePort?: number;

@@ -24,7 +24,6 @@ const view: Pick<ServiceView, "services" | "nodes" | "pools" | "synced" | "onCha
         ports: [{ protocol: "tcp", port: 80 }],
         externalIps: [],
         ingressIps: addresses,
-        sourceRanges: [],
         externalLocal: false,
         localEndpoints: 0,
         localEndpointsOf: { ipv4: 0, ipv6: 0 },
