@@ -1,0 +1,24 @@
+import type { Uuid } from "ovsdb-client-ts";
+import type { Family } from "../ipam/address.ts";
+import type { AddressBlock, TransportProtocol } from "../state/policy.ts";
+import type { PodSelector, Requirement } from "../state/selector.ts";
+
+/** What an address set holds; equal ones are one set. */
+export type AddressSetContent =
+  | { readonly kind: "pods"; readonly selector: PodSelector }
+  | { readonly kind: "networks"; readonly blocks: readonly AddressBlock[] }
+  | { readonly kind: "nodes"; readonly requirements: readonly Requirement[] }
+  | { readonly kind: "domains"; readonly names: readonly string[] };
+
+/**
+ * What the translation of a policy asks of those around it. Whoever answers keeps note of what was asked: those are the
+ * sets that the policy uses, which exist as long as somebody uses them.
+ */
+export interface PolicySets {
+  /** The port group of the pods that are selected. */
+  group(selector: PodSelector): { readonly name: string; readonly uuid: Uuid };
+  /** The name (without `$`) of an address set; undefined when it can't have members of the family. */
+  addresses(content: AddressSetContent, family: Family): string | undefined;
+  /** The numbers that pods selected give to a port of this name, ascending. */
+  portNumbers(selector: PodSelector, protocol: TransportProtocol, name: string): readonly number[];
+}
