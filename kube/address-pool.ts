@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { apiVersionOf, type Resource } from "./resource.ts";
+import { customResourceDefinition } from "./custom-resource-definition.ts";
+import type { Resource } from "./resource.ts";
 
 /**
  * AddressPool: addresses of the underlay that Services of type LoadBalancer get. The schemas here are the only source;
@@ -81,64 +82,23 @@ export type AddressPoolStatus = z.infer<typeof addressPoolStatus>;
 export const addressPool = z.object({ spec: addressPoolSpec, status: addressPoolStatus.optional() });
 export type AddressPool = z.infer<typeof addressPool>;
 
-/**
- * What structural schemas of Kubernetes (apiextensions/v1, "Specifying a structural schema") do not have or do not need,
- * taken out of JSON Schema: draft and closedness, and the bounds of JavaScript's integers.
- */
-function structural(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(structural);
-  if (typeof schema !== "object" || schema === null) return schema;
-  const { $schema: _draft, propertyNames: _names, additionalProperties, ...rest } = schema as Record<string, unknown>;
-  if (rest.maximum === Number.MAX_SAFE_INTEGER) delete rest.maximum;
-  const members = Object.entries(rest).map(([key, value]) => [key, structural(value)]);
-  const open =
-    typeof additionalProperties === "object" ? { additionalProperties: structural(additionalProperties) } : {};
-  const format = rest.type === "integer" ? { format: "int64" } : {};
-  return { ...Object.fromEntries(members), ...format, ...open };
-}
-
 /** The CustomResourceDefinition, made of the schemas above. */
 export function addressPoolDefinition(): object {
-  const { group, version, plural, kind } = addressPools;
-  const schema = structural(z.toJSONSchema(addressPool, { io: "input" })) as { properties: object; required: string[] };
   const column = (name: string, type: string, jsonPath: string) => ({ name, type, jsonPath });
-  return {
-    apiVersion: apiVersionOf({ group: "apiextensions.k8s.io", version: "v1" }),
-    kind: "CustomResourceDefinition",
-    metadata: { name: `${plural}.${group}` },
-    spec: {
-      group,
-      scope: "Cluster",
-      names: { plural, singular: "addresspool", kind, listKind: `${kind}List`, categories: ["ovenbird"] },
-      versions: [
-        {
-          name: version,
-          served: true,
-          storage: true,
-          subresources: { status: {} },
-          additionalPrinterColumns: [
-            column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
-            column("Auto-Assign", "boolean", ".spec.autoAssign"),
-            column("IPv4", "integer", ".status.total.ipv4"),
-            column("Assigned-IPv4", "integer", ".status.assigned.ipv4"),
-            column("IPv6", "integer", ".status.total.ipv6"),
-            column("Assigned-IPv6", "integer", ".status.assigned.ipv6"),
-            column("Age", "date", ".metadata.creationTimestamp"),
-          ],
-          schema: {
-            openAPIV3Schema: {
-              ...schema,
-              description: "Addresses that Services of type LoadBalancer get, and the nodes that announce them.",
-              properties: {
-                apiVersion: { type: "string" },
-                kind: { type: "string" },
-                metadata: { type: "object" },
-                ...schema.properties,
-              },
-            },
-          },
-        },
-      ],
-    },
-  };
+  return customResourceDefinition({
+    resource: addressPools,
+    singular: "addresspool",
+    description: "Addresses that Services of type LoadBalancer get, and the nodes that announce them.",
+    schema: addressPool,
+    hasStatus: true,
+    columns: [
+      column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+      column("Auto-Assign", "boolean", ".spec.autoAssign"),
+      column("IPv4", "integer", ".status.total.ipv4"),
+      column("Assigned-IPv4", "integer", ".status.assigned.ipv4"),
+      column("IPv6", "integer", ".status.total.ipv6"),
+      column("Assigned-IPv6", "integer", ".status.assigned.ipv6"),
+      column("Age", "date", ".metadata.creationTimestamp"),
+    ],
+  });
 }

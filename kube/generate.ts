@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { addressPoolDefinition } from "./address-pool.ts";
+import { domainNameDefinition } from "./domain-name.ts";
 
 /** A definition that is generated, and the file in the repo that holds it. */
 export interface GeneratedDefinition {
@@ -13,6 +14,10 @@ export const generatedDefinitions: readonly GeneratedDefinition[] = [
   {
     path: join(import.meta.dirname, "..", "deploy", "crds", "addresspools.yaml"),
     definition: addressPoolDefinition,
+  },
+  {
+    path: join(import.meta.dirname, "..", "deploy", "crds", "domainnames.yaml"),
+    definition: domainNameDefinition,
   },
 ];
 

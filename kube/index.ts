@@ -19,7 +19,9 @@ export type {
   WriteOptions,
 } from "./client.ts";
 export type { CredentialSource, Credentials, KubeConnection } from "./connection.ts";
+export { type CustomResource, customResourceDefinition } from "./custom-resource-definition.ts";
 export type { Discovery, ServedResource } from "./discovery.ts";
+export * from "./domain-name.ts";
 export type { KubeErrorCode, KubeErrorOptions } from "./error.ts";
 export { asKubeError, errorOfStatus, isKubeError, KubeError, kubeErrorCodes } from "./error.ts";
 export type { EventNote, EventRecorder, EventRecorderOptions, EventSubject } from "./event-recorder.ts";
