@@ -1,13 +1,15 @@
+import type { DomainRecord } from "./domain-name.ts";
 import type { EndpointSliceRecord } from "./endpoint-slice.ts";
 import type { NamespaceRecord } from "./namespace.ts";
 import type { NodeRecord } from "./node.ts";
 import type { PodRecord } from "./pod.ts";
+import type { PolicyRecord } from "./policy.ts";
 import type { ServiceRecord } from "./service.ts";
 
 interface Change<Kind extends string, Record> {
   readonly kind: Kind;
   readonly change: "upsert" | "delete";
-  /** `name` or `namespace/name`. */
+  /** `name` or `namespace/name`; of policies, whose kinds share one form, `policyId`. */
   readonly key: string;
   /** Present on upsert. */
   readonly object?: Record;
@@ -19,4 +21,5 @@ export type StateEvent =
   | Change<"namespace", NamespaceRecord>
   | Change<"pod", PodRecord>
   | Change<"service", ServiceRecord>
-  | Change<"endpointSlice", EndpointSliceRecord>;
+  | Change<"endpointSlice", EndpointSliceRecord>
+  | Change<"domain", DomainRecord>;
