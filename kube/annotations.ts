@@ -33,6 +33,9 @@ export const podNetworkAnnotation = z.object({
 });
 export type PodNetworkAnnotation = z.infer<typeof podNetworkAnnotation>;
 
+/** On a Namespace, by whoever runs it: which decisions of policies over its pods are logged, `deny`, `allow` or `all`. */
+export const logPolicyAnnotationKey = "ovenbird.io/log-policy";
+
 /** On a Node, written by its agent: what the controller needs to know of the chassis. */
 export const nodeChassisAnnotationKey = "ovenbird.io/chassis";
 export const nodeChassisAnnotation = z.object({

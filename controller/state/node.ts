@@ -6,6 +6,7 @@ import {
   nodeNetworkAnnotationKey,
   readAnnotation,
 } from "@ovenbird/kube";
+import { type Labels, projectLabels } from "./labels.ts";
 import { listAt, metadataOf, objectAt, textAt } from "./raw-object.ts";
 
 /** What the controller keeps of a Node. */
@@ -13,6 +14,7 @@ export interface NodeRecord {
   /** The name. */
   readonly key: string;
   readonly uid: string;
+  readonly labels: Labels;
   /** `status.addresses` of type InternalIP, in the order given. */
   readonly internalAddresses: readonly string[];
   /** The label `topology.kubernetes.io/zone`, empty without one. */
@@ -41,6 +43,7 @@ export function projectNode(raw: unknown): NodeRecord {
   return Object.freeze({
     key: name,
     uid,
+    labels: projectLabels(labels),
     internalAddresses: Object.freeze(internalAddresses(objectAt(raw).status)),
     zone: textAt(objectAt(labels)[zoneLabel]) ?? "",
     chassis: chassis.kind === "valid" ? chassis.value : undefined,

@@ -1,3 +1,5 @@
+import type { PolicyKind } from "./policy.ts";
+import type { PolicyProblemCode } from "./policy-problem.ts";
 import type { ServiceProblemCode } from "./service-problem.ts";
 
 /**
@@ -15,7 +17,7 @@ export const objectProblemCodes = {
   INVALID_CHASSIS_ANNOTATION: "The node's ovenbird.io/chassis annotation can't be read; the node has no gateway.",
 } as const satisfies Record<string, string>;
 
-export type ObjectProblemCode = keyof typeof objectProblemCodes | ServiceProblemCode;
+export type ObjectProblemCode = keyof typeof objectProblemCodes | ServiceProblemCode | PolicyProblemCode;
 
 export interface Problem {
   readonly code: ObjectProblemCode;
@@ -24,7 +26,7 @@ export interface Problem {
 }
 
 export interface ObjectReference {
-  readonly kind: "Node" | "Namespace" | "Pod" | "Service";
+  readonly kind: "Node" | "Namespace" | "Pod" | "Service" | PolicyKind;
   /** `name` or `namespace/name`. */
   readonly key: string;
   readonly uid: string;

@@ -1,7 +1,10 @@
 import { podNetworkAnnotationKey } from "@ovenbird/kube";
 import { internText } from "./interner.ts";
 import { type Labels, projectLabels } from "./labels.ts";
-import { metadataOf, objectAt, textAt } from "./raw-object.ts";
+import { isPortName } from "./policy-parts.ts";
+import { listAt, metadataOf, objectAt, textAt } from "./raw-object.ts";
+import { namedPortKey } from "./selector.ts";
+import { portNumberAt, protocolAt } from "./service.ts";
 
 /** What the controller keeps of a Pod. */
 export interface PodRecord {
@@ -17,8 +20,32 @@ export interface PodRecord {
   /** Being deleted, but perhaps still running. */
   readonly deleting: boolean;
   readonly labels: Labels;
+  /** By what policies select it: its labels, and each named port under `namedPortKey`. The same object as `labels` without such. */
+  readonly selectionLabels: Labels;
   /** The value of `ovenbird.io/network` as it stands on the pod. */
   readonly networkAnnotation: string | undefined;
+}
+
+/** Containers, and those that are started before them and stay (KEP-753). */
+function lastingContainers(spec: unknown): readonly unknown[] {
+  const { containers, initContainers } = objectAt(spec);
+  return [...listAt(containers), ...listAt(initContainers).filter((each) => objectAt(each).restartPolicy === "Always")];
+}
+
+/** The first container that gives a port a name decides, as for Services. */
+function selectionLabelsOf(labels: unknown, spec: unknown): Labels {
+  const ports: Record<string, string> = {};
+  for (const container of lastingContainers(spec)) {
+    for (const entry of listAt(objectAt(container).ports)) {
+      const { name, containerPort, protocol: rawProtocol } = objectAt(entry);
+      const protocol = protocolAt(rawProtocol ?? undefined);
+      const port = portNumberAt(containerPort);
+      if (isPortName(name) && protocol !== undefined && port !== undefined) {
+        ports[namedPortKey(protocol, name)] ??= String(port);
+      }
+    }
+  }
+  return projectLabels(Object.keys(ports).length === 0 ? labels : { ...objectAt(labels), ...ports });
 }
 
 /** Projects a Pod as the API gives it; never throws. */
@@ -37,6 +64,7 @@ export function projectPod(raw: unknown): PodRecord {
     finished: phase === "Succeeded" || phase === "Failed",
     deleting,
     labels: projectLabels(labels),
+    selectionLabels: selectionLabelsOf(labels, spec),
     networkAnnotation: textAt(annotations[podNetworkAnnotationKey]),
   });
 }

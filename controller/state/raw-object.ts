@@ -4,8 +4,17 @@ export type RawObject = Readonly<Record<string, unknown>>;
 
 const nothing: RawObject = Object.freeze({});
 
+export function isObject(value: unknown): value is RawObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A field that is left out may as well be null. */
+export function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
 export function objectAt(value: unknown): RawObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as RawObject) : nothing;
+  return isObject(value) ? value : nothing;
 }
 
 export function listAt(value: unknown): readonly unknown[] {

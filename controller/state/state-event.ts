@@ -22,4 +22,5 @@ export type StateEvent =
   | Change<"pod", PodRecord>
   | Change<"service", ServiceRecord>
   | Change<"endpointSlice", EndpointSliceRecord>
-  | Change<"domain", DomainRecord>;
+  | Change<"domain", DomainRecord>
+  | Change<"policy", PolicyRecord>;

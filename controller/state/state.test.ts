@@ -31,6 +31,7 @@ describe("the record of a pod", () => {
       finished: true,
       deleting: true,
       labels: { app: "a", tier: "b" },
+      selectionLabels: { app: "a", tier: "b" },
       networkAnnotation: "{}",
     });
     expect(Object.isFrozen(pod)).toBe(true);
@@ -66,6 +67,7 @@ describe("the record of a node", () => {
     expect(node).toEqual({
       key: "n1",
       uid: "u",
+      labels: {},
       internalAddresses: ["192.168.0.1", "fc00::1"],
       zone: "",
       chassis,

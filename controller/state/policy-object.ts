@@ -1,0 +1,47 @@
+import type { Problem } from "./object-problem.ts";
+import type { Peer, PolicyRule, PortMatch } from "./policy.ts";
+import type { Complain } from "./policy-problem.ts";
+import { metadataOf, objectAt, textAt } from "./raw-object.ts";
+
+/** The part of a policy's record that comes of its metadata and status. */
+export function policyHead(raw: unknown) {
+  const { namespace, name, uid } = metadataOf(raw);
+  const { metadata, status } = objectAt(raw);
+  const { creationTimestamp, generation } = objectAt(metadata);
+  const createdAt = Date.parse(textAt(creationTimestamp) ?? "");
+  const { conditions } = objectAt(status);
+  return {
+    namespace,
+    name,
+    uid,
+    generation: typeof generation === "number" ? generation : 0,
+    createdAt: Number.isNaN(createdAt) ? 0 : createdAt,
+    conditions: Array.isArray(conditions) ? JSON.stringify(conditions) : "[]",
+  };
+}
+
+/** Gathers what is wrong with an object while it is read, each thing once. */
+export function createComplaints(): { readonly complain: Complain; readonly problems: () => readonly Problem[] } {
+  const problems = new Map<string, Problem>();
+  return {
+    complain: (code, message) => void problems.set(`${code} ${message}`, Object.freeze({ code, message })),
+    problems: () => Object.freeze([...problems.values()]),
+  };
+}
+
+/** Says which rules have named ports and peers without such. */
+export function complainOfNamedPorts(
+  rule: Pick<PolicyRule, "direction" | "index">,
+  peers: readonly Peer[] | "any",
+  ports: readonly PortMatch[] | "any",
+  complain: Complain,
+): void {
+  if (peers === "any" || ports === "any") return;
+  const named = ports.find((port) => port.kind === "named");
+  const other = peers.find((peer) => peer.kind !== "pods");
+  if (named?.kind !== "named" || other === undefined) return;
+  complain(
+    "POLICY_NAMED_PORT_WITHOUT_POD",
+    `${rule.direction}[${rule.index}]: ${other.kind} have no port ${JSON.stringify(named.name)}; together they match nothing`,
+  );
+}

@@ -1,0 +1,29 @@
+/**
+ * Everything about a policy that its user has to act on, with what it means. A part that can't be understood fails
+ * closed: what it would allow isn't allowed, and what it would deny or pass is denied.
+ */
+export const policyProblemCodes = {
+  POLICY_SUBJECT_UNREADABLE:
+    "Whom the policy selects can't be read. A NetworkPolicy isolates its whole namespace, the other kinds select nobody.",
+  POLICY_TYPES_UNKNOWN: "A direction in policyTypes is none; the policy isolates in both directions.",
+  POLICY_TIER_UNKNOWN:
+    "The policy's tier is unknown; it denies in tier Admin what it denies or passes, and allows nothing.",
+  POLICY_PRIORITY_INVALID:
+    "The priority is not 0 to 1000; the policy denies first what it denies or passes, and allows nothing.",
+  POLICY_ACTION_UNKNOWN: "A rule's action is unknown; what the rule matches is denied.",
+  POLICY_PEER_UNREADABLE:
+    "A rule's peer can't be read; if the rule allows it matches nothing, else it denies everything.",
+  POLICY_PORT_UNREADABLE:
+    "A port of a rule can't be read; if the rule allows it matches nothing, else it denies all ports of its peers.",
+  POLICY_RULES_EXCEEDED:
+    "The policy has more rules than its kind may have; the rest is treated like rules that can't be read.",
+  POLICY_NAMED_PORT_WITHOUT_POD:
+    "A named port stands beside a peer that is no pod and has no named ports; together they match nothing.",
+  POLICY_EXCEPT_OUTSIDE: "An except lies outside of its own block and takes nothing away from it.",
+  POLICY_BASELINE_NAME: "A BaselineAdminNetworkPolicy counts only under the name `default`; this one selects nobody.",
+} as const satisfies Record<string, string>;
+
+export type PolicyProblemCode = keyof typeof policyProblemCodes;
+
+/** Takes what is wrong with an object, while it is read. */
+export type Complain = (code: PolicyProblemCode, message: string) => void;
