@@ -1,0 +1,151 @@
+import type { Family } from "../ipam/address.ts";
+import type { Direction, PolicyKind, PolicyTier } from "../state/policy.ts";
+import type { Exemption } from "./decision.ts";
+import type { PacketProtocol } from "./rule-match.ts";
+
+/** The published shape of what `why` answers; docs/why.md describes it. Members are added, never changed or taken away. */
+export interface WhyAnswer {
+  readonly from: NamedEnd;
+  readonly to: NamedEnd;
+  /** Of all paths: `partly` when some are allowed and some denied, `unserved` when a Service has nobody to serve it. */
+  readonly verdict: "allowed" | "denied" | "partly" | "unserved";
+  /** One for each family, backend, and run of ports with the same reasons. */
+  readonly paths: readonly WhyPath[];
+  /** What else is to be known of the answer, in words. */
+  readonly notes: readonly string[];
+}
+
+export interface NamedEnd {
+  readonly kind: "pod" | "node" | "address" | "service" | "domain";
+  /** `namespace/name`, a name, or the address. */
+  readonly name: string;
+}
+
+export interface WhyEnd extends NamedEnd {
+  readonly kind: "pod" | "node" | "address";
+  readonly address: string;
+}
+
+export interface WhyPath {
+  readonly family: Family;
+  readonly protocol: PacketProtocol;
+  /** Destination ports, after load balancing; absent with `icmp`. */
+  readonly ports?: { readonly first: number; readonly last: number };
+  readonly from: WhyEnd;
+  readonly to: WhyEnd;
+  /** The Service that the packet is sent to. */
+  readonly service?: { readonly name: string; readonly address: string; readonly port: number };
+  /** Allowed when both directions allow. */
+  readonly verdict: "allowed" | "denied";
+  /** What the sender's egress says, and the receiver's ingress. */
+  readonly egress: WhyDecision;
+  readonly ingress: WhyDecision;
+  /** What `ovn-trace` is to be asked; only when wanted. */
+  readonly flow?: Microflow;
+}
+
+export interface WhyDecision {
+  readonly verdict: "allowed" | "denied";
+  readonly by: "rule" | "isolation" | "default" | "exemption";
+  /** With `rule`: those that decide; of NetworkPolicies all that allow. */
+  readonly rules?: readonly RuleReference[];
+  /** NetworkPolicies that isolate the pod in this direction, where they come to a say. */
+  readonly isolatedBy?: readonly PolicyReference[];
+  /** With `exemption`: `itself`, `own-node` (a node reaches its pods) or `no-subject` (this end is no pod). */
+  readonly exemption?: Exemption;
+  /** Rules that passed it on to the next tier. */
+  readonly passes?: readonly RuleReference[];
+  /** What would change the verdict, in words; only when wanted. */
+  readonly changes?: readonly string[];
+}
+
+export interface PolicyReference {
+  readonly kind: PolicyKind;
+  /** `namespace/name` or the name. */
+  readonly name: string;
+  readonly tier: PolicyTier;
+  /** Of kinds that have one. */
+  readonly priority?: number;
+}
+
+export interface RuleReference {
+  readonly policy: PolicyReference;
+  readonly direction: Direction;
+  /** Place among the policy's rules of the direction, from 0. */
+  readonly rule: number;
+  readonly name?: string;
+  readonly action: "allow" | "deny" | "pass";
+}
+
+/** A packet as `ovn-trace` takes it. */
+export interface Microflow {
+  /** The switch where it comes in. */
+  readonly datapath: string;
+  readonly expression: string;
+  /** For `--lb-dst`, when a Service is asked for. */
+  readonly lbDestination?: string;
+  /** The port where it arrives, when it does. */
+  readonly outport: string;
+}
+
+/** What `GET /v1/acls/…` answers: one row, and what it is for. */
+export interface AclAnswer {
+  readonly uuid: string;
+  readonly name: string | undefined;
+  readonly direction: "ingress" | "egress";
+  readonly priority: number;
+  readonly tier: number | undefined;
+  readonly match: string;
+  readonly action: string;
+  readonly log: boolean;
+  /** Value of `external_ids:ovenbird.io/owner`; absent for rows that aren't ours. */
+  readonly owner: string | undefined;
+  /** The policy and rule that the row is for; absent for rows of the network itself. */
+  readonly origin: AclRuleOrigin | undefined;
+  /** What the row does, in words. */
+  readonly meaning: string;
+}
+
+export interface AclRuleOrigin {
+  readonly policy: { readonly kind: PolicyKind; readonly name: string };
+  readonly direction: Direction;
+  /** Absent for what no single rule makes, as isolation. */
+  readonly rule: number | undefined;
+  readonly ruleName: string | undefined;
+}
+
+/** What `POST /v1/plan` answers. */
+export interface PlanAnswer {
+  readonly policies: readonly {
+    readonly kind: PolicyKind;
+    readonly name: string;
+    readonly change: "added" | "changed" | "deleted" | "unchanged" | "absent";
+  }[];
+  /** Runs of pods and ports whose verdict changes, those that are newly denied first. */
+  readonly changes: readonly PlanChange[];
+  /** How many pairs of pods change in some port; nodes and addresses not counted. */
+  readonly pairs: number;
+  /** More changes than are listed, or than could be computed in the time there is. */
+  readonly truncated: boolean;
+  readonly notes: readonly string[];
+}
+
+export interface PlanChange {
+  readonly from: PlanGroup;
+  readonly to: PlanGroup;
+  /** Absent when both change alike. */
+  readonly family?: Family;
+  /** Empty: everything changes, all ports and what has none. */
+  readonly ports: readonly { readonly protocol: PacketProtocol; readonly first?: number; readonly last?: number }[];
+  readonly before: "allowed" | "denied";
+  readonly after: "allowed" | "denied";
+}
+
+export interface PlanGroup {
+  /** In words: `shop: app=web`, `all pods of namespaces a, b`, `nodes`, `10.0.0.0/8`. */
+  readonly text: string;
+  /** How many pods it has; 0 for nodes and addresses. */
+  readonly pods: number;
+  /** Some of them, by `namespace/name`. */
+  readonly examples: readonly string[];
+}
