@@ -48,9 +48,14 @@ export interface Membership {
 export interface Bundle {
   readonly rows: readonly DesiredRow[];
   readonly memberships: readonly Membership[];
+  /** Addresses that the owner has, where it has any: those stay in sets that nobody asks for any more until the sets go. */
+  readonly addresses?: readonly string[];
 }
 
-/** The outcome of translation for one owner; without a bundle the owner's rows and memberships shall go. */
+/**
+ * The outcome of translation for one owner; without a bundle the owner's rows and memberships shall go. In a list of changes an
+ * owner may come twice: what the second bundle lacks goes at the second's place, and all else is there from the first's on.
+ */
 export interface BundleChange {
   readonly owner: Owner;
   readonly bundle: Bundle | undefined;

@@ -1,6 +1,6 @@
 import type { PodNetworkAnnotation } from "@ovenbird/kube";
 import type { Uuid } from "ovsdb-client-ts";
-import { formatIpv4, formatIpv6, ipv6Groups } from "../ipam/address.ts";
+import { type Family, formatIpv4, formatIpv6, ipv6Groups } from "../ipam/address.ts";
 import { blockCidr } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { PodReservation } from "../ipam/reservation.ts";
@@ -51,6 +51,18 @@ export function samePlacement(a: PodPlacement, b: PodPlacement): boolean {
   return a.switchUuid === b.switchUuid && a.block === b.block && a.requestedChassis === b.requestedChassis;
 }
 
+/** A row that pods of a class are members of: a port group by their ports, or an address set by their addresses of one family. */
+export type PodPlace =
+  | {
+      readonly table: "Port_Group";
+      readonly row: Uuid;
+      /** Whether those who aren't in it are open to more: it is left last. */
+      readonly guards: boolean;
+    }
+  | { readonly table: "Address_Set"; readonly row: Uuid; readonly family: Family };
+
+const noPlaces: readonly PodPlace[] = Object.freeze([]);
+const guardsPods = (place: PodPlace): boolean => place.table === "Port_Group" && place.guards;
 const scratch = new Uint16Array(8);
 
 /** The address at an offset below 2^16 · 2^16 in a block whose own address ends in as many zero bits. */
@@ -71,12 +83,37 @@ export class PodBundle implements Bundle {
   readonly key: string;
   readonly placement: PodPlacement;
   readonly reservation: PodReservation;
+  /** Shared by all pods of a class. */
+  readonly places: readonly PodPlace[];
 
-  constructor(key: string, placement: PodPlacement, reservation: PodReservation) {
-    this.uuid = rowUuid("Logical_Switch_Port", ownerText(podOwner(key)));
+  constructor(
+    key: string,
+    placement: PodPlacement,
+    reservation: PodReservation,
+    places: readonly PodPlace[] = noPlaces,
+    uuid: Uuid = rowUuid("Logical_Switch_Port", ownerText(podOwner(key))),
+  ) {
+    this.uuid = uuid;
     this.key = key;
     this.placement = placement;
     this.reservation = reservation;
+    this.places = places;
+  }
+
+  /** The same port in other groups and sets. */
+  at(places: readonly PodPlace[]): PodBundle {
+    return new PodBundle(this.key, this.placement, this.reservation, places, this.uuid);
+  }
+
+  /** This port, but still in the groups that shut pods in which the former one was; the former one where that is all that differs. */
+  keepingGuards(former: PodBundle): PodBundle {
+    const own = new Set(this.places.map(({ row }) => row));
+    const kept = former.places.filter((place) => guardsPods(place) && !own.has(place.row));
+    if (kept.length === 0) return this;
+    const had = new Set(former.places.map(({ row }) => row));
+    const isAsBefore = this.placement === former.placement && kept.length + own.size === had.size;
+    if (isAsBefore && this.places.every(({ row }) => had.has(row))) return former;
+    return this.at([...this.places, ...kept]);
   }
 
   get rows(): readonly DesiredRow[] {
@@ -99,7 +136,22 @@ export class PodBundle implements Bundle {
   }
 
   get memberships(): readonly Membership[] {
-    return [{ table: "Logical_Switch", row: this.placement.switchUuid, column: "ports", member: this.uuid }];
+    const { uuid } = this;
+    const memberships: Membership[] = [
+      { table: "Logical_Switch", row: this.placement.switchUuid, column: "ports", member: uuid },
+    ];
+    if (this.places.length === 0) return memberships;
+    const addresses = this.addresses;
+    for (const place of this.places) {
+      const { table, row } = place;
+      if (place.table === "Port_Group") {
+        memberships.push({ table, row, column: "ports", member: uuid });
+        continue;
+      }
+      const member = addresses.find((address) => address.includes(":") === (place.family === 6));
+      if (member !== undefined) memberships.push({ table, row, column: "addresses", member });
+    }
+    return memberships;
   }
 
   /** Without prefix length, IPv4 first. */

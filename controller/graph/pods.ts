@@ -1,0 +1,229 @@
+import { podNetworkAnnotation, readAnnotation } from "@ovenbird/kube";
+import type { Ipam } from "../ipam/ipam.ts";
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { ObjectProblem } from "../state/object-problem.ts";
+import type { PodRecord } from "../state/pod.ts";
+import type { BundleChange } from "../translate/desired.ts";
+import { ownerText } from "../translate/owner.ts";
+import { PodBundle, type PodPlacement, podNetworkOf, podOwner } from "../translate/pod-port.ts";
+import { noPlaces, samePlaces } from "./pod-class.ts";
+import type { ProblemLog } from "./problem-log.ts";
+import type { SelectorIndex } from "./selector-index.ts";
+import { createWaitingPods } from "./waiting-pods.ts";
+
+export interface PodGraphOptions {
+  readonly network: NetworkConfig;
+  readonly ipam: Ipam;
+  readonly problems: ProblemLog;
+  readonly report: (problem: ObjectProblem) => void;
+  /** Kept up to date with the pods that shall have ports. */
+  readonly index: SelectorIndex;
+  placementOf(node: string): PodPlacement | undefined;
+}
+
+/** The part of the graph that gives pods their addresses, and makes the bundles of their ports. */
+export interface PodGraph {
+  /** The newest that were applied. */
+  readonly records: ReadonlyMap<string, PodRecord>;
+  apply(key: string, pod: PodRecord | undefined): void;
+  /** The pods of a node may have to have other ports. */
+  touchNode(name: string): void;
+  touch(key: string): void;
+  /**
+   * Gives up addresses that nobody wants any more, and lets those try again who waited for what became free.
+   * @param all whether what is held by pods that nobody knows is given up too
+   * @returns the nodes whose blocks lost a pod
+   */
+  release(all: boolean): ReadonlySet<string>;
+  /** @param restored owners that had rows before the start: their pods are not new */
+  flush(restored: ReadonlySet<string>): PodChanges;
+  bundleOf(key: string): PodBundle | undefined;
+  readonly ports: number;
+}
+
+export interface PodChanges {
+  readonly gone: readonly BundleChange[];
+  /** Pods that had ports; they are still in the groups that shut pods, where they leave them only with `opened`. */
+  readonly changed: readonly BundleChange[];
+  /** New pods, those first that replace one of their name. */
+  readonly added: readonly BundleChange[];
+  /** Pods that leave groups that shut pods, for when that is in place which may shut them instead. */
+  readonly opened: readonly BundleChange[];
+}
+
+/** Whether the pod shall have a port of ours once its node has one. */
+export function wantsPort(pod: PodRecord | undefined): pod is PodRecord & { readonly nodeName: string } {
+  return pod !== undefined && pod.nodeName !== undefined && !pod.hostNetwork && !pod.finished && pod.uid !== "";
+}
+
+export function createPodGraph(options: PodGraphOptions): PodGraph {
+  const { network, ipam, problems, report, index, placementOf } = options;
+  const records = new Map<string, PodRecord>();
+  const podsOfNode = new Map<string, Set<string>>();
+  /** As of the last flush. */
+  const ports = new Map<string, PodBundle>();
+  const dirty = new Set<string>();
+  /** Dirty ones that are other pods than those whose ports there are. */
+  const replaced = new Set<string>();
+  const waiting = createWaitingPods();
+
+  function leaveNode(pod: PodRecord): void {
+    if (pod.nodeName === undefined) return;
+    waiting.remove(pod.nodeName, pod.key);
+    const siblings = podsOfNode.get(pod.nodeName);
+    siblings?.delete(pod.key);
+    if (siblings?.size === 0) podsOfNode.delete(pod.nodeName);
+  }
+
+  function enterNode(pod: PodRecord): void {
+    if (pod.nodeName === undefined) return;
+    const siblings = podsOfNode.get(pod.nodeName);
+    if (siblings === undefined) podsOfNode.set(pod.nodeName, new Set([pod.key]));
+    else siblings.add(pod.key);
+  }
+
+  function reclassify(old: PodRecord | undefined, pod: PodRecord | undefined): void {
+    const was = wantsPort(old) ? old : undefined;
+    const is = wantsPort(pod) ? pod : undefined;
+    if (was !== undefined && is !== undefined && was.selectionLabels === is.selectionLabels) return;
+    if (was !== undefined) index.removePod(was.namespace, was.selectionLabels, was.key);
+    if (is !== undefined) index.addPod(is.namespace, is.selectionLabels, is.key);
+  }
+
+  /** Only what isn't the very text that we wrote is worth a look. */
+  function checkAnnotation({ key, uid, networkAnnotation }: PodRecord): void {
+    if (networkAnnotation === undefined) return;
+    const port = ports.get(key);
+    if (port !== undefined && networkAnnotation === JSON.stringify(podNetworkOf(network, port))) return;
+    const annotation = readAnnotation(podNetworkAnnotation, networkAnnotation);
+    if (annotation.kind !== "invalid") return;
+    report({ code: "INVALID_NETWORK_ANNOTATION", message: annotation.reason, object: { kind: "Pod", key, uid } });
+  }
+
+  /** Gives up addresses that nobody wants any more, and says how many became free in which block. */
+  function releaseAddresses(all: boolean): Map<number, number> {
+    const freed = new Map<number, number>();
+    const release = (key: string): void => {
+      const block = ipam.releasePod(key);
+      if (block !== undefined) freed.set(block, (freed.get(block) ?? 0) + 1);
+    };
+    if (all) for (const [key] of ipam.podReservations()) if (!wantsPort(records.get(key))) release(key);
+    for (const key of dirty) {
+      const pod = records.get(key);
+      if (!wantsPort(pod)) {
+        release(key);
+        problems.forget("Pod", key);
+        continue;
+      }
+      const held = ipam.podReservation(key);
+      if (held === undefined) continue;
+      if (held.uid !== pod.uid) replaced.add(key);
+      if (held.uid !== pod.uid || ipam.nodeOf(held.block) !== pod.nodeName) release(key);
+    }
+    return freed;
+  }
+
+  /** The pod's port as it shall be; reserves its addresses. */
+  function portOf(key: string): PodBundle | undefined {
+    const pod = records.get(key);
+    if (!wantsPort(pod)) return undefined;
+    waiting.remove(pod.nodeName, key);
+    const object = { kind: "Pod", key, uid: pod.uid } as const;
+    const placement = placementOf(pod.nodeName);
+    if (placement === undefined) {
+      problems.set(object, []);
+      return undefined;
+    }
+    const outcome = ipam.reservePod(key, pod.uid, pod.nodeName);
+    if (outcome.kind === "refused") {
+      const { code } = outcome.problem;
+      if (code === "BLOCK_EXHAUSTED") waiting.add(pod.nodeName, key, "exhausted");
+      if (code === "ADDRESS_CONFLICT") waiting.add(pod.nodeName, key, "conflict");
+      problems.set(object, [outcome.problem]);
+      return undefined;
+    }
+    problems.set(object, []);
+    const before = ports.get(key);
+    const places = index.classOf(pod.namespace, pod.selectionLabels)?.places ?? noPlaces;
+    if (before?.placement === placement && before.reservation === outcome.value) {
+      return samePlaces(before.places, places) ? before : before.at(places);
+    }
+    return new PodBundle(key, placement, outcome.value, places);
+  }
+
+  return {
+    records,
+    apply(key, pod) {
+      const old = records.get(key);
+      if (old === undefined && pod === undefined) return;
+      if (pod === undefined) records.delete(key);
+      else records.set(key, pod);
+      if (old?.networkAnnotation !== pod?.networkAnnotation && pod !== undefined) checkAnnotation(pod);
+      const isSame =
+        old !== undefined &&
+        pod !== undefined &&
+        old.uid === pod.uid &&
+        old.nodeName === pod.nodeName &&
+        old.hostNetwork === pod.hostNetwork &&
+        old.finished === pod.finished &&
+        old.selectionLabels === pod.selectionLabels;
+      if (isSame) return;
+      reclassify(old, pod);
+      if (old !== undefined) leaveNode(old);
+      if (pod !== undefined) enterNode(pod);
+      dirty.add(key);
+    },
+    touchNode(name) {
+      for (const key of podsOfNode.get(name) ?? []) dirty.add(key);
+    },
+    touch(key) {
+      dirty.add(key);
+    },
+    release(all) {
+      const vacated = new Set<string>();
+      for (const [block, count] of releaseAddresses(all)) {
+        const node = ipam.nodeOf(block);
+        if (node === undefined) continue;
+        vacated.add(node);
+        for (const key of waiting.next(node, count)) dirty.add(key);
+      }
+      return vacated;
+    },
+    flush(restored) {
+      const gone: BundleChange[] = [];
+      const changed: BundleChange[] = [];
+      const renewed: BundleChange[] = [];
+      const added: BundleChange[] = [];
+      const opened: BundleChange[] = [];
+      for (const key of dirty) {
+        const before = ports.get(key);
+        const port = portOf(key);
+        if (port === before) continue;
+        const owner = podOwner(key);
+        if (port === undefined) {
+          ports.delete(key);
+          gone.push({ owner, bundle: undefined });
+          continue;
+        }
+        ports.set(key, port);
+        const change = { owner, bundle: port };
+        if (replaced.has(key)) renewed.push(change);
+        else if (before === undefined) {
+          (restored.size > 0 && restored.has(ownerText(owner)) ? changed : added).push(change);
+        } else {
+          const guarded = before.reservation === port.reservation ? port.keepingGuards(before) : port;
+          if (guarded !== before) changed.push({ owner, bundle: guarded });
+          if (guarded !== port) opened.push(change);
+        }
+      }
+      dirty.clear();
+      replaced.clear();
+      // A new port may have an address that another gave up, so it comes after it.
+      return { gone, changed, added: [...renewed, ...added], opened };
+    },
+    bundleOf: (key) => ports.get(key),
+    get ports() {
+      return ports.size;
+    },
+  };
+}
