@@ -56,7 +56,7 @@ export function projectAdminNetworkPolicy(raw: unknown): PolicyRecord {
   if (priority === undefined) complain("POLICY_PRIORITY_INVALID", `priority ${JSON.stringify(rawPriority)}`);
   const subject = readSubject(rawSubject);
   if (typeof subject === "string") complain("POLICY_SUBJECT_UNREADABLE", subject);
-  const rules = readClusterRules(spec, admin, priority === undefined ? "denyOnly" : "none", complain);
+  const rules = readClusterRules(spec, admin, priority === undefined, complain);
   return Object.freeze({
     kind: "AdminNetworkPolicy",
     key: name,
@@ -91,7 +91,7 @@ export function projectBaselineAdminNetworkPolicy(raw: unknown): PolicyRecord {
     priority: 0,
     subject: typeof subject === "string" || name !== baselineName ? undefined : subject,
     isolates: Object.freeze([]),
-    rules: readClusterRules(spec, baseline, "none", complain),
+    rules: readClusterRules(spec, baseline, false, complain),
     problems: problems(),
     conditions,
   });

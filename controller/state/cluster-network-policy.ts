@@ -67,7 +67,7 @@ export function projectClusterNetworkPolicy(raw: unknown): PolicyRecord {
     priority: priority ?? 0,
     subject: typeof subject === "string" ? undefined : subject,
     isolates: Object.freeze([]),
-    rules: readClusterRules(spec, dialect, isPlaced ? "none" : "denyOnly", complain),
+    rules: readClusterRules(spec, dialect, !isPlaced, complain),
     problems: problems(),
     conditions,
   });

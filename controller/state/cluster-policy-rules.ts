@@ -22,8 +22,8 @@ export interface ClusterPolicyDialect {
 /** Networks, and names, of one peer. */
 const maxNetworks = 25;
 
-/** What is to hold while something of the policy as a whole can't be read. */
-export type Restraint = "none" | "denyOnly";
+const nothing = { peers: Object.freeze([]), ports: Object.freeze([]) } as const;
+const everything = { peers: "any", ports: "any" } as const;
 
 /** The one field that is set, as the API demands. */
 function onlyField(raw: unknown): { readonly name: string; readonly value: unknown } | undefined {
@@ -104,72 +104,62 @@ function readRule(
   direction: Direction,
   index: number,
   dialect: ClusterPolicyDialect,
-  restraint: Restraint,
+  isDenyOnly: boolean,
   complain: Complain,
 ): PolicyRule {
   const source = objectAt(raw);
   const name = textAt(source.name);
   const where = `${direction}[${index}]${name === undefined ? "" : ` ${JSON.stringify(name)}`}`;
-  const isExcess = index >= dialect.maxRules;
   const word = textAt(source.action) ?? "";
   const known = Object.hasOwn(dialect.actions, word) ? dialect.actions[word] : undefined;
   if (known === undefined) complain("POLICY_ACTION_UNKNOWN", `${where}: action ${JSON.stringify(source.action)}`);
 
-  let arePeersReadable = true;
-  const unreadablePeer = (reason: string) => {
-    arePeersReadable = false;
-    complain("POLICY_PEER_UNREADABLE", `${where}: ${reason}`);
+  let isReadable = known !== undefined && index < dialect.maxRules;
+  const unreadable = (code: "POLICY_PEER_UNREADABLE" | "POLICY_PORT_UNREADABLE") => (reason: string) => {
+    isReadable = false;
+    complain(code, `${where}: ${reason}`);
   };
-  let arePortsReadable = true;
-  const unreadablePort = (reason: string) => {
-    arePortsReadable = false;
-    complain("POLICY_PORT_UNREADABLE", `${where}: ${reason}`);
+  const unreadablePeer = unreadable("POLICY_PEER_UNREADABLE");
+  const unreadablePort = unreadable("POLICY_PORT_UNREADABLE");
+  const listOf = (field: string, because: (reason: string) => void): readonly unknown[] => {
+    const list = listAt(source[field]);
+    if (list.length > 0 && list.length <= dialect.maxEntries) return list;
+    because(`${field} has to be a list of 1 to ${dialect.maxEntries}`);
+    return [];
   };
-  const listOf = (value: unknown, field: string, unreadable: (reason: string) => void): readonly unknown[] => {
-    const list = listAt(value);
-    if (list.length === 0 || list.length > dialect.maxEntries) {
-      unreadable(`${field} has to be a list of 1 to ${dialect.maxEntries}`);
-    }
-    return list;
-  };
-  const peersField = direction === "ingress" ? "from" : "to";
-  const rawPorts = source[dialect.portsField];
   // Names say whom to let through; whom to keep out they can't say, for a name's addresses are never all known.
   const mayHaveNames = dialect.hasDomainNames && known === "allow";
   const peers = readEach(
-    listOf(source[peersField], peersField, unreadablePeer),
+    listOf(direction === "ingress" ? "from" : "to", unreadablePeer),
     (each) => readPeer(each, direction, mayHaveNames),
     unreadablePeer,
   );
-  const ports = isAbsent(rawPorts)
+  const { portsField, readPort } = dialect;
+  const ports = isAbsent(source[portsField])
     ? "any"
-    : readEach(listOf(rawPorts, dialect.portsField, unreadablePort), dialect.readPort, unreadablePort);
+    : readEach(listOf(portsField, unreadablePort), readPort, unreadablePort);
 
-  const rule = { direction, index, name } as const;
-  const areReadable = arePeersReadable && arePortsReadable && !isExcess;
-  if (known === "allow") {
-    if (!areReadable || restraint === "denyOnly") return closed({ ...rule, action: "allow", peers: [], ports: [] });
-    complainOfNamedPorts(rule, peers, ports, complain);
-    return closed({ ...rule, action: "allow", peers, ports });
+  const head = { direction, index, name } as const;
+  if (!isReadable || known === undefined) {
+    return Object.freeze(
+      known === "allow" ? { ...head, ...nothing, action: "allow" } : { ...head, ...everything, action: "deny" },
+    );
   }
-  if (!arePeersReadable || isExcess) return closed({ ...rule, action: "deny", peers: "any", ports: "any" });
-  if (!arePortsReadable) return closed({ ...rule, action: "deny", peers, ports: "any" });
-  complainOfNamedPorts(rule, peers, ports, complain);
-  return closed({ ...rule, action: restraint === "none" ? (known ?? "deny") : "deny", peers, ports });
-}
-
-function closed(rule: PolicyRule): PolicyRule {
-  return Object.freeze(rule);
+  const rule: PolicyRule = Object.freeze({ ...head, action: known, peers, ports });
+  complainOfNamedPorts(rule, complain);
+  if (!isDenyOnly) return rule;
+  return Object.freeze(known === "allow" ? { ...rule, ...nothing } : { ...rule, action: "deny" });
 }
 
 /**
- * The rules of a policy that spans the cluster. What can't be read fails closed, as the API's comments on its peers
- * demand: an allow matches nothing, a deny or pass denies everything; with ports that can't be read, all ports of its peers.
+ * The rules of a policy that spans the cluster. One of which a part can't be read fails closed, as the API's comments on
+ * peers demand: an allow matches nothing, any other one denies everything.
+ * @param isDenyOnly where the policy's place among others can't be read: what it passes is denied, what it allows is not allowed
  */
 export function readClusterRules(
   spec: unknown,
   dialect: ClusterPolicyDialect,
-  restraint: Restraint,
+  isDenyOnly: boolean,
   complain: Complain,
 ): readonly PolicyRule[] {
   const { ingress, egress } = objectAt(spec);
@@ -177,7 +167,7 @@ export function readClusterRules(
     if (list.length > dialect.maxRules) {
       complain("POLICY_RULES_EXCEEDED", `${direction} has ${list.length} rules, ${dialect.maxRules} at most may be`);
     }
-    return list.map((raw, index) => readRule(raw, direction, index, dialect, restraint, complain));
+    return list.map((raw, index) => readRule(raw, direction, index, dialect, isDenyOnly, complain));
   };
   return Object.freeze([...rulesOf("ingress", listAt(ingress)), ...rulesOf("egress", listAt(egress))]);
 }

@@ -55,7 +55,7 @@ function entriesOf(value: unknown): readonly unknown[] | "any" | undefined {
   return value.length === 0 ? "any" : value;
 }
 
-/** Allows unite, so a rule of which a part can't be read matches nothing, and takes nothing from the others. */
+/** Allows unite, so a part that can't be read allows nothing, and takes nothing from the others. */
 function readRule(
   raw: unknown,
   direction: Direction,
@@ -64,28 +64,22 @@ function readRule(
   complain: Complain,
 ): PolicyRule {
   const where = `${direction}[${index}]`;
-  let isReadable = true;
-  const unreadable = (code: "POLICY_PEER_UNREADABLE" | "POLICY_PORT_UNREADABLE") => (reason: string) => {
-    isReadable = false;
-    complain(code, `${where}: ${reason}`);
-  };
-  const unreadablePeer = unreadable("POLICY_PEER_UNREADABLE");
-  const unreadablePort = unreadable("POLICY_PORT_UNREADABLE");
-  const source = objectAt(raw);
-  const rawPeers = entriesOf(direction === "ingress" ? source.from : source.to);
-  const rawPorts = entriesOf(source.ports);
-  if (!isObject(raw) || rawPeers === undefined) unreadablePeer("the rule has no list of peers");
-  if (rawPorts === undefined) unreadablePort("the rule has no list of ports");
+  const unreadablePeer = (reason: string) => complain("POLICY_PEER_UNREADABLE", `${where}: ${reason}`);
+  const unreadablePort = (reason: string) => complain("POLICY_PORT_UNREADABLE", `${where}: ${reason}`);
   const outside = (except: string) => complain("POLICY_EXCEPT_OUTSIDE", `${where}: except ${except}`);
+  const source = objectAt(raw);
+  const rawPeers = isObject(raw) ? entriesOf(direction === "ingress" ? source.from : source.to) : undefined;
+  const rawPorts = entriesOf(source.ports);
+  if (rawPeers === undefined) unreadablePeer("the rule has no list of peers");
+  if (rawPorts === undefined) unreadablePort("the rule has no list of ports");
   const peers =
     rawPeers === "any"
       ? rawPeers
       : readEach(rawPeers ?? [], (each) => readPeer(each, namespace, outside), unreadablePeer);
   const ports = rawPorts === "any" ? rawPorts : readEach(rawPorts ?? [], readPort, unreadablePort);
-  const rule = { direction, index, name: undefined, action: "allow" } as const;
-  if (!isReadable) return Object.freeze({ ...rule, peers: Object.freeze([]), ports: Object.freeze([]) });
-  complainOfNamedPorts(rule, peers, ports, complain);
-  return Object.freeze({ ...rule, peers, ports });
+  const rule: PolicyRule = Object.freeze({ direction, index, name: undefined, action: "allow", peers, ports });
+  complainOfNamedPorts(rule, complain);
+  return rule;
 }
 
 /** The directions in which the policy isolates: ingress, and egress with rules for it, unless it says which. */

@@ -1,5 +1,5 @@
 import type { Problem } from "./object-problem.ts";
-import type { Peer, PolicyRule, PortMatch } from "./policy.ts";
+import type { PolicyRule } from "./policy.ts";
 import type { Complain } from "./policy-problem.ts";
 import { metadataOf, objectAt, textAt } from "./raw-object.ts";
 
@@ -29,19 +29,14 @@ export function createComplaints(): { readonly complain: Complain; readonly prob
   };
 }
 
-/** Says which rules have named ports and peers without such. */
-export function complainOfNamedPorts(
-  rule: Pick<PolicyRule, "direction" | "index">,
-  peers: readonly Peer[] | "any",
-  ports: readonly PortMatch[] | "any",
-  complain: Complain,
-): void {
-  if (peers === "any" || ports === "any") return;
+/** Says when ports of egress are named by their pod, and a peer is none; in ingress it is the policy's own pods that name them. */
+export function complainOfNamedPorts({ direction, index, peers, ports }: PolicyRule, complain: Complain): void {
+  if (direction === "ingress" || peers === "any" || ports === "any") return;
   const named = ports.find((port) => port.kind === "named");
   const other = peers.find((peer) => peer.kind !== "pods");
-  if (named?.kind !== "named" || other === undefined) return;
+  if (named === undefined || other === undefined) return;
   complain(
     "POLICY_NAMED_PORT_WITHOUT_POD",
-    `${rule.direction}[${rule.index}]: ${other.kind} have no port ${JSON.stringify(named.name)}; together they match nothing`,
+    `${direction}[${index}]: ${other.kind} name no port ${JSON.stringify(named.name)}; together they match nothing`,
   );
 }

@@ -43,8 +43,8 @@ export function readBlock(
   let isCovered = false;
   for (const value of Array.isArray(excepts) ? excepts : []) {
     const part = cidrAt(value);
-    if (part === undefined) return `except ${JSON.stringify(value)} is no network`;
-    if (part.family !== network.family || !overlap(network, part)) outside(part.text);
+    if (part?.family !== network.family) return `except ${JSON.stringify(value)} is no network of its block's family`;
+    if (!overlap(network, part)) outside(part.text);
     else if (part.prefixLength <= network.prefixLength) isCovered = true;
     else except.add(part.text);
   }
@@ -71,11 +71,11 @@ export function protocolOf(value: unknown): TransportProtocol | undefined {
   return protocolAt(value ?? undefined);
 }
 
-/** `{ start, end }` where the end has to be beyond the start. */
+/** Both ends belong to it. */
 export function readRange(protocol: TransportProtocol, start: unknown, end: unknown): PortMatch | string {
   const first = portNumberAt(start);
   const last = portNumberAt(end);
-  return first === undefined || last === undefined || first >= last
+  return first === undefined || last === undefined || first > last
     ? `${JSON.stringify(start)} to ${JSON.stringify(end)} is no range of ports`
     : portRange(protocol, first, last);
 }

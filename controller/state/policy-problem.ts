@@ -10,15 +10,15 @@ export const policyProblemCodes = {
     "The policy's tier is unknown; it denies in tier Admin what it denies or passes, and allows nothing.",
   POLICY_PRIORITY_INVALID:
     "The priority is not 0 to 1000; the policy denies first what it denies or passes, and allows nothing.",
-  POLICY_ACTION_UNKNOWN: "A rule's action is unknown; what the rule matches is denied.",
+  POLICY_ACTION_UNKNOWN: "A rule's action is unknown; the rule denies everything.",
   POLICY_PEER_UNREADABLE:
-    "A rule's peer can't be read; if the rule allows it matches nothing, else it denies everything.",
+    "A rule's peer can't be read. A NetworkPolicy's other peers hold; another kind's rule matches nothing if it allows, else it denies everything.",
   POLICY_PORT_UNREADABLE:
-    "A port of a rule can't be read; if the rule allows it matches nothing, else it denies all ports of its peers.",
+    "A port of a rule can't be read. A NetworkPolicy's other ports hold; another kind's rule matches nothing if it allows, else it denies everything.",
   POLICY_RULES_EXCEEDED:
     "The policy has more rules than its kind may have; the rest is treated like rules that can't be read.",
   POLICY_NAMED_PORT_WITHOUT_POD:
-    "A named port stands beside a peer that is no pod and has no named ports; together they match nothing.",
+    "A named port of egress stands beside a peer that is no pod and names none; together they match nothing.",
   POLICY_EXCEPT_OUTSIDE: "An except lies outside of its own block and takes nothing away from it.",
   POLICY_BASELINE_NAME: "A BaselineAdminNetworkPolicy counts only under the name `default`; this one selects nobody.",
 } as const satisfies Record<string, string>;

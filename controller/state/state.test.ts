@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createInterner } from "./interner.ts";
-import { projectNamespace } from "./namespace.ts";
+import { namespaceLabels, projectNamespace } from "./namespace.ts";
 import { projectNode } from "./node.ts";
 import { projectPod } from "./pod.ts";
 
@@ -42,6 +42,74 @@ describe("the record of a pod", () => {
     expect(labelled({ a: "1", b: "2" })).toBe(labelled({ b: "2", a: "1" }));
     expect(labelled({ a: "1" })).not.toBe(labelled({ a: "2" }));
     expect(labelled(undefined)).toBe(labelled({}));
+  });
+});
+
+describe("what selects a pod", () => {
+  const selectionLabels = (spec: unknown) => projectPod({ metadata: { labels: { app: "a" } }, spec }).selectionLabels;
+  const ports = (...list: object[]) => ({ containers: [{ ports: list }] });
+
+  it("are its labels where it names no port", () => {
+    const pod = projectPod({ metadata: { labels: { app: "a" } }, spec: ports({ containerPort: 80 }) });
+    expect(pod.selectionLabels).toBe(pod.labels);
+  });
+
+  it("are its labels and the ports that it names, by protocol", () => {
+    const spec = ports(
+      { name: "http", containerPort: 8080 },
+      { name: "dns", containerPort: 53, protocol: "UDP" },
+      { name: "dns", containerPort: 5353, protocol: "TCP" },
+      { containerPort: 1 },
+    );
+    expect(selectionLabels(spec)).toEqual({ app: "a", "#tcp/http": "8080", "#udp/dns": "53", "#tcp/dns": "5353" });
+    expect(selectionLabels(spec)).toBe(selectionLabels(spec));
+  });
+
+  it("are ports of its lasting containers, the first of a name", () => {
+    const named = (containerPort: number) => [{ name: "http", containerPort }];
+    const spec = {
+      initContainers: [
+        { ports: named(1) },
+        { restartPolicy: "Always", ports: [{ name: "proxy", containerPort: 15 }, ...named(2)] },
+      ],
+      containers: [{ ports: named(3) }, { ports: named(4) }],
+    };
+    expect(selectionLabels(spec)).toEqual({ app: "a", "#tcp/http": "3", "#tcp/proxy": "15" });
+  });
+
+  it.each([
+    { name: "http", containerPort: 0 },
+    { name: "http", containerPort: 80, protocol: "ICMP" },
+    { name: "a=1,b", containerPort: 80 },
+    { name: 5, containerPort: 80 },
+  ])("is not the port %j", (port) => {
+    expect(selectionLabels(ports(port))).toEqual({ app: "a" });
+  });
+});
+
+describe("the record of a namespace", () => {
+  it("has its name among the labels, whatever it says itself", () => {
+    const namespace = projectNamespace({
+      metadata: { name: "shop", uid: "u", labels: { team: "x", "kubernetes.io/metadata.name": "other" } },
+    });
+    expect(namespace).toEqual({
+      key: "shop",
+      uid: "u",
+      labels: { "kubernetes.io/metadata.name": "shop", team: "x" },
+      logPolicy: undefined,
+    });
+    expect(namespaceLabels("new")).toEqual({ "kubernetes.io/metadata.name": "new" });
+  });
+
+  it.each([
+    ["deny", "deny"],
+    ["allow", "allow"],
+    ["all", "all"],
+    ["some", undefined],
+    ["", undefined],
+  ])("that says %j has logged: %j", (text, logPolicy) => {
+    const annotations = { "ovenbird.io/log-policy": text };
+    expect(projectNamespace({ metadata: { name: "shop", annotations } }).logPolicy).toBe(logPolicy);
   });
 });
 
