@@ -40,7 +40,10 @@ export type { ReflectOptions, ReflectorEvent, ReflectorProblem } from "./reflect
 export { reflect } from "./reflector.ts";
 export type { ObjectTarget, Resource } from "./resource.ts";
 export {
+  adminNetworkPolicies,
   apiVersionOf,
+  baselineAdminNetworkPolicies,
+  clusterNetworkPolicies,
   configMaps,
   customResourceDefinitions,
   endpointSlices,

@@ -30,6 +30,28 @@ export const events = resource("", "v1", "events", "Event", true);
 export const leases = resource("coordination.k8s.io", "v1", "leases", "Lease", true);
 export const endpointSlices = resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true);
 export const networkPolicies = resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true);
+const policyGroup = "policy.networking.k8s.io";
+export const adminNetworkPolicies = resource(
+  policyGroup,
+  "v1alpha1",
+  "adminnetworkpolicies",
+  "AdminNetworkPolicy",
+  false,
+);
+export const baselineAdminNetworkPolicies = resource(
+  policyGroup,
+  "v1alpha1",
+  "baselineadminnetworkpolicies",
+  "BaselineAdminNetworkPolicy",
+  false,
+);
+export const clusterNetworkPolicies = resource(
+  policyGroup,
+  "v1alpha2",
+  "clusternetworkpolicies",
+  "ClusterNetworkPolicy",
+  false,
+);
 export const customResourceDefinitions = resource(
   "apiextensions.k8s.io",
   "v1",
