@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { apiVersionOf, type Resource } from "./resource.ts";
 
-/** A custom resource of ours, as far as its definition says it. */
+/** A custom resource, as far as its definition says it. */
 export interface CustomResource {
   readonly resource: Resource;
   readonly singular: string;
@@ -12,6 +12,8 @@ export interface CustomResource {
   /** Whether `status` is a subresource, written apart from the rest. */
   readonly hasStatus: boolean;
   readonly shortNames?: readonly string[];
+  /** Of the definition. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly columns: readonly { readonly name: string; readonly type: string; readonly jsonPath: string }[];
 }
 
@@ -33,7 +35,7 @@ function structural(schema: unknown): unknown {
 
 /** The CustomResourceDefinition of a resource whose zod schema is the only source. */
 export function customResourceDefinition(custom: CustomResource): object {
-  const { resource, singular, description, hasStatus, shortNames, columns } = custom;
+  const { resource, singular, description, hasStatus, shortNames, annotations, columns } = custom;
   const { group, version, plural, kind, namespaced } = resource;
   const schema = structural(z.toJSONSchema(custom.schema, { io: "input" })) as {
     properties: object;
@@ -42,7 +44,7 @@ export function customResourceDefinition(custom: CustomResource): object {
   return {
     apiVersion: apiVersionOf({ group: "apiextensions.k8s.io", version: "v1" }),
     kind: "CustomResourceDefinition",
-    metadata: { name: `${plural}.${group}` },
+    metadata: { name: `${plural}.${group}`, ...(annotations === undefined ? {} : { annotations }) },
     spec: {
       group,
       scope: namespaced ? "Namespaced" : "Cluster",

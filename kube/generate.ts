@@ -2,6 +2,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { addressPoolDefinition } from "./address-pool.ts";
+import {
+  adminNetworkPolicyDefinition,
+  baselineAdminNetworkPolicyDefinition,
+  clusterNetworkPolicyDefinition,
+} from "./cluster-policies.ts";
 import { domainNameDefinition } from "./domain-name.ts";
 
 /** A definition that is generated, and the file in the repo that holds it. */
@@ -10,15 +15,14 @@ export interface GeneratedDefinition {
   readonly definition: () => object;
 }
 
+const inFolder = (name: string) => join(import.meta.dirname, "..", "deploy", "crds", `${name}.yaml`);
+
 export const generatedDefinitions: readonly GeneratedDefinition[] = [
-  {
-    path: join(import.meta.dirname, "..", "deploy", "crds", "addresspools.yaml"),
-    definition: addressPoolDefinition,
-  },
-  {
-    path: join(import.meta.dirname, "..", "deploy", "crds", "domainnames.yaml"),
-    definition: domainNameDefinition,
-  },
+  { path: inFolder("addresspools"), definition: addressPoolDefinition },
+  { path: inFolder("adminnetworkpolicies"), definition: adminNetworkPolicyDefinition },
+  { path: inFolder("baselineadminnetworkpolicies"), definition: baselineAdminNetworkPolicyDefinition },
+  { path: inFolder("clusternetworkpolicies"), definition: clusterNetworkPolicyDefinition },
+  { path: inFolder("domainnames"), definition: domainNameDefinition },
 ];
 
 /** The file's text. */
