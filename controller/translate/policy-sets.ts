@@ -6,7 +6,12 @@ import type { PodSelector, Requirement } from "../state/selector.ts";
 /** What an address set holds; equal ones are one set. */
 export type AddressSetContent =
   | { readonly kind: "pods"; readonly selector: PodSelector }
-  | { readonly kind: "networks"; readonly blocks: readonly AddressBlock[] }
+  | {
+      readonly kind: "networks";
+      readonly blocks: readonly AddressBlock[];
+      /** Lists of which the addresses have to be in as well, in one block of each. */
+      readonly within?: readonly (readonly AddressBlock[])[];
+    }
   | { readonly kind: "nodes"; readonly requirements: readonly Requirement[] }
   | { readonly kind: "domains"; readonly names: readonly string[] };
 

@@ -1,0 +1,57 @@
+import { type Direction, type PolicyKind, policyId } from "../state/policy.ts";
+
+/** What an ACL of a policy stands for. */
+export interface AclOrigin {
+  readonly kind: PolicyKind;
+  /** Of the policy. */
+  readonly key: string;
+  readonly direction: Direction;
+  /** The rule's index; `overflow` for the one ACL that drops all of a policy for which priorities are too few. */
+  readonly rule: number | "overflow";
+  /**
+   * Tells the ACLs of one rule apart. Of a Pass that is compiled away, `isolation` drops what it matches and NetworkPolicies
+   * isolate, and `rest` lets through what nobody decided.
+   */
+  readonly piece: string;
+  /** It stands for the same as another one, over pods whose namespace logs. */
+  readonly logged: boolean;
+  /** The Pass above whose lower rules it stands again: the `policyId` of the policy, and the rule's index. */
+  readonly pass: { readonly policy: string; readonly rule: number } | undefined;
+}
+
+const kinds: Readonly<Record<string, PolicyKind>> = {
+  NetworkPolicy: "NetworkPolicy",
+  AdminNetworkPolicy: "AdminNetworkPolicy",
+  BaselineAdminNetworkPolicy: "BaselineAdminNetworkPolicy",
+  ClusterNetworkPolicy: "ClusterNetworkPolicy",
+};
+
+/** The part of an ACL's owner: `ingress.0.allow`, `egress.2.http-8080.logged`, `ingress.0.allow@AdminNetworkPolicy/web:3`. */
+export function aclPart({ direction, rule, piece, logged, pass }: Omit<AclOrigin, "kind" | "key">): string {
+  const suffix = pass === undefined ? "" : `@${pass.policy}:${pass.rule}`;
+  return `${direction}.${rule}.${piece}${logged ? ".logged" : ""}${suffix}`;
+}
+
+/** Reads `external_ids:ovenbird.io/owner` of an ACL; undefined where no policy is its owner. */
+export function aclOrigin(owner: string): AclOrigin | undefined {
+  const match = /^([A-Za-z]+)\/([^#]+)#(ingress|egress)\.(\d+|overflow)\.([^.@]+)(\.logged)?(?:@([^:]+):(\d+))?$/.exec(
+    owner,
+  );
+  const kind = kinds[match?.[1] ?? ""];
+  if (match === null || kind === undefined) return undefined;
+  const [, , key = "", direction, rule, piece = "", logged, passPolicy, passRule] = match;
+  return {
+    kind,
+    key,
+    direction: direction === "ingress" ? "ingress" : "egress",
+    rule: rule === "overflow" ? rule : Number(rule),
+    piece,
+    logged: logged !== undefined,
+    pass: passPolicy === undefined ? undefined : { policy: passPolicy, rule: Number(passRule) },
+  };
+}
+
+/** The policy that an ACL is of, as `policyId` names it. */
+export function originPolicy(origin: AclOrigin): string {
+  return policyId(origin);
+}

@@ -1,0 +1,171 @@
+import {
+  type Address,
+  bitsOf,
+  type Cidr,
+  cidrOf,
+  contains,
+  type Family,
+  parseAddress,
+  parseAddressWithPrefix,
+} from "../ipam/address.ts";
+import type { Labels } from "../state/labels.ts";
+import type { AddressBlock } from "../state/policy.ts";
+import { meetsAll, type Requirement } from "../state/selector.ts";
+import type { AddressSetContent } from "./policy-sets.ts";
+
+/** What policies need to know of a node; addresses in canonical text, of both families. */
+export interface PolicyNode {
+  readonly labels: Labels;
+  /** `InternalIP`s. */
+  readonly internal: readonly string[];
+  /** At which pods see it. */
+  readonly management: readonly string[];
+}
+
+/** A part of the address space of one family: from `first` up to `last`, both in it. */
+interface Range {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+function cidr(text: string): Cidr | undefined {
+  const parsed = parseAddressWithPrefix(text);
+  return parsed && cidrOf(parsed, parsed.prefixLength);
+}
+
+function rangeOf({ family, base, prefixLength }: Cidr): Range {
+  return { first: base, last: base + (1n << BigInt(bitsOf(family) - prefixLength)) - 1n };
+}
+
+const ascending = (a: Range, b: Range): number => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
+
+/** In order, without overlaps, those that touch joined. */
+function merged(ranges: readonly Range[]): Range[] {
+  const result: Range[] = [];
+  for (const range of ranges.toSorted(ascending)) {
+    const last = result.at(-1);
+    if (last === undefined || range.first > last.last + 1n) result.push(range);
+    else if (range.last > last.last) result[result.length - 1] = { first: last.first, last: range.last };
+  }
+  return result;
+}
+
+/** @param parts merged */
+function subtracted(range: Range, parts: readonly Range[]): Range[] {
+  const result: Range[] = [];
+  let { first } = range;
+  for (const part of parts) {
+    if (part.last < first || part.first > range.last) continue;
+    if (part.first > first) result.push({ first, last: part.first - 1n });
+    first = part.last + 1n;
+  }
+  if (first <= range.last) result.push({ first, last: range.last });
+  return result;
+}
+
+/** What is in both; each merged. */
+function common(a: readonly Range[], b: readonly Range[]): Range[] {
+  const result: Range[] = [];
+  let [i, j] = [0, 0];
+  for (;;) {
+    const [one, other] = [a[i], b[j]];
+    if (one === undefined || other === undefined) return result;
+    const first = one.first > other.first ? one.first : other.first;
+    const last = one.last < other.last ? one.last : other.last;
+    if (first <= last) result.push({ first, last });
+    if (one.last < other.last) i++;
+    else j++;
+  }
+}
+
+/** The fewest networks that make up a range; a single address without its prefix length, as OVN prints it. */
+function networksOf(family: Family, { first, last }: Range): string[] {
+  const bits = bitsOf(family);
+  const networks: string[] = [];
+  for (let start = first; start <= last; ) {
+    let size = 0;
+    while (size < bits && (start >> BigInt(size)) % 2n === 0n && start + (2n << BigInt(size)) - 1n <= last) size++;
+    const { text } = cidrOf({ family, value: start }, bits - size);
+    networks.push(size === 0 ? text.slice(0, text.indexOf("/")) : text);
+    start += 1n << BigInt(size);
+  }
+  return networks;
+}
+
+interface NodeAddresses {
+  readonly internal: readonly Address[];
+  readonly management: readonly Address[];
+}
+
+function addressesIn(family: Family, texts: readonly string[]): Address[] {
+  return texts.flatMap((text) => {
+    const address = parseAddress(text);
+    return address?.family === family ? [address] : [];
+  });
+}
+
+const single = ({ value }: Address): Range => ({ first: value, last: value });
+
+/**
+ * What a block holds. Pods see a node at its management address, so that stands for the node's own: it is in when one of
+ * those is in the block and none of these in an except, and out when all of those that the block holds are excepted. Where the block holds
+ * none of them it is an address as any other.
+ */
+function blockRanges(family: Family, block: AddressBlock, nodes: readonly NodeAddresses[]): Range[] {
+  const whole = cidr(block.cidr);
+  if (whole?.family !== family) return [];
+  const excepts = block.except.flatMap((text) => cidr(text) ?? []);
+  const parts = subtracted(rangeOf(whole), merged(excepts.map(rangeOf)));
+  const added: Range[] = [];
+  const carved: Range[] = [];
+  for (const { internal, management } of nodes) {
+    const held = internal.filter((address) => contains(whole, address));
+    if (held.length === 0) continue;
+    const isIn = held.some((address) => !excepts.some((except) => contains(except, address)));
+    (isIn ? added : carved).push(...management.map(single));
+  }
+  const without = merged(carved);
+  return merged([...parts.flatMap((part) => (without.length === 0 ? [part] : subtracted(part, without))), ...added]);
+}
+
+/**
+ * The members of the address set of a family: the fewest networks that say what the blocks say. Excepts are subtracted here,
+ * since a match with `!=` costs flows beyond counting.
+ * @param nodes of the cluster, in any order
+ */
+export function networkMembers(
+  { blocks, within = [] }: Extract<AddressSetContent, { readonly kind: "networks" }>,
+  family: Family,
+  nodes: readonly PolicyNode[],
+): readonly string[] {
+  const ofFamily = nodes.map(({ internal, management }) => ({
+    internal: addressesIn(family, internal),
+    management: addressesIn(family, management),
+  }));
+  const ranges = (list: readonly AddressBlock[]): Range[] =>
+    merged(list.flatMap((block) => blockRanges(family, block, ofFamily)));
+  const held = within.map(ranges).reduce(common, ranges(blocks));
+  return held.flatMap((range) => networksOf(family, range));
+}
+
+/** All addresses at which the selected nodes may be met, each once. */
+export function nodeMembers(
+  requirements: readonly Requirement[],
+  family: Family,
+  nodes: readonly PolicyNode[],
+): readonly string[] {
+  const members = nodes
+    .filter(({ labels }) => meetsAll(labels, requirements))
+    .flatMap(({ internal, management }) => [...internal, ...management])
+    .filter((text) => text.includes(":") === (family === 6));
+  return [...new Set(members)].sort();
+}
+
+/** How the blocks stand to a network: whether they hold all of it, some or nothing. */
+export function coverage(blocks: readonly AddressBlock[], network: Cidr): "all" | "some" | "none" {
+  const whole = rangeOf(network);
+  const held = common(merged(blocks.flatMap((block) => blockRanges(network.family, block, []))), [whole]);
+  if (held.length === 0) return "none";
+  const [first] = held;
+  return first?.first === whole.first && first.last === whole.last ? "all" : "some";
+}

@@ -1,0 +1,26 @@
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { PolicyLayout } from "./policy-layout.ts";
+import type { PolicyRanks } from "./policy-ranks.ts";
+import type { PolicySets } from "./policy-sets.ts";
+
+/** In which namespaces decisions are logged (`ovenbird.io/log-policy`); each sorted. */
+export interface LoggedNamespaces {
+  /** Those with `allow` or `all`. */
+  readonly allow: readonly string[];
+  /** Those with `deny` or `all`. */
+  readonly deny: readonly string[];
+}
+
+/**
+ * What the rows of a policy depend on beside the policy. They have to be made anew when
+ *   - an answer that `sets` gave them would be another now (which numbers a named port has; names never change),
+ *   - `changedRanks` names the policy, or a direction in which the policy has rules and which isn't the Admin tier's own,
+ *   - `logged` changed: rows of a NetworkPolicy only depend on whether its namespace is in it.
+ */
+export interface PolicyContext {
+  readonly sets: PolicySets;
+  readonly layout: PolicyLayout;
+  readonly network: Pick<NetworkConfig, "families">;
+  readonly ranks: PolicyRanks;
+  readonly logged: LoggedNamespaces;
+}
