@@ -12,10 +12,10 @@ import type { BundleChange, DesiredRow, Membership } from "../translate/desired.
 import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
 import { createDesiredStore } from "./desired-store.ts";
-import { type Drift, driftOf, leftovers } from "./drift.ts";
+import { type Drift, driftOf, leftovers, strayMembersOf } from "./drift.ts";
 import { createHeldOwners } from "./held-owners.ts";
 import { managedTables } from "./managed-columns.ts";
-import { type OwnerName, ownerName, withoutPart } from "./owner.ts";
+import { isLaterTurn, laterTurn, type OwnerName, ownerName, withoutPart } from "./owner.ts";
 import { createPlan, type OperationKind, type Plan } from "./plan.ts";
 import { createRepairPace } from "./repair-pace.ts";
 import { createWaitingOwners } from "./waiting-owners.ts";
@@ -27,7 +27,9 @@ export interface ApplierOptions {
   /** Asserted by every transaction. */
   readonly lock: Lock;
   readonly listener?: ApplierListener;
-  /** Owners with something to write per transaction; default 100. */
+  /** What a transaction may cost before the next one takes what is left, in rows written; default 1,000. */
+  readonly maxGroupWeight?: number;
+  /** Owners with something to write per transaction; by default only their weight counts. */
   readonly maxGroupOwners?: number;
   /** Bound of one transaction; default 30,000 ms. */
   readonly transactionTimeoutMs?: number;
@@ -70,7 +72,8 @@ const blameRows: ReadonlySet<OvsdbErrorCode> = new Set<OvsdbErrorCode>([
 const maxLooked = 500;
 
 export function createApplier(options: ApplierOptions): Applier {
-  const { client, replica, lock, listener = {}, maxGroupOwners = 100, transactionTimeoutMs = 30_000 } = options;
+  const { client, replica, lock, listener = {}, transactionTimeoutMs = 30_000 } = options;
+  const { maxGroupWeight = 1_000, maxGroupOwners = Number.POSITIVE_INFINITY } = options;
   const retryBounds = options.retryBackoff ?? { minMs: 1_000, maxMs: 300_000 };
   const tables = managedTables(client.schema);
   const desired = createDesiredStore();
@@ -144,8 +147,18 @@ export function createApplier(options: ApplierOptions): Applier {
 
   function settle(owner: OwnerName, work: Work): void {
     attempts.delete(owner);
-    if (dirty.has(owner)) return;
+    if (dirty.has(owner) || isLaterTurn(owner)) return;
     listener.committed?.(owner, performance.now() - work.since);
+  }
+
+  /** A row that was to go as a whole and is wanted again may hold what went meanwhile. */
+  function noteStrays({ table: name, uuid }: DesiredRow, work: Work): void {
+    const table = tables.get(name);
+    const row = table === undefined || table.membershipColumns.length === 0 ? undefined : replica.table(name).get(uuid);
+    if (table === undefined || row === undefined) return;
+    for (const { strayMember } of strayMembersOf(context, table, row)) {
+      if (strayMember !== undefined) work.memberships.push(strayMember);
+    }
   }
 
   /** Notes what somebody did to our rows. Repairs of an owner that somebody else keeps changing are spaced out. */
@@ -192,6 +205,7 @@ export function createApplier(options: ApplierOptions): Applier {
         if (planned.kind === "settled") {
           dirty.delete(owner);
           settle(owner, work);
+          looked += 1;
         } else if (planned.kind === "blocked") {
           dirty.delete(owner);
           // Its rows went with their parent: that is no tampering.
@@ -203,7 +217,7 @@ export function createApplier(options: ApplierOptions): Applier {
         dirty.delete(owner);
         setAside(owner, work, error.code, error.message);
       }
-      if (plan.owners.length >= maxGroupOwners || ++looked >= maxLooked) break;
+      if (plan.weight >= maxGroupWeight || plan.owners.length >= maxGroupOwners || looked >= maxLooked) break;
     }
     return plan;
   }
@@ -313,12 +327,23 @@ export function createApplier(options: ApplierOptions): Applier {
 
   return {
     set(changes, receivedAt) {
+      const seen = new Set<OwnerName>();
       for (const { owner, bundle } of changes) {
         const name = ownerName(owner);
-        const left = desired.replace(name, bundle);
-        const work = markDirty(name, receivedAt);
-        for (const row of left.rows) work.rows.set(row.uuid, row.table);
-        for (const membership of left.memberships) work.memberships.push(membership);
+        const replaced = desired.replace(name, bundle);
+        const comesAgain = seen.has(name);
+        seen.add(name);
+        if (comesAgain && replaced.rows.length + replaced.memberships.length === 0) continue;
+        const turn = comesAgain ? laterTurn(name) : name;
+        const work = markDirty(turn, receivedAt);
+        // What only goes does so after all that was to come before, even if the owner has been waiting for its turn.
+        if (comesAgain || bundle === undefined) {
+          dirty.delete(turn);
+          dirty.set(turn, work);
+        }
+        for (const row of replaced.rows) work.rows.set(row.uuid, row.table);
+        work.memberships.push(...replaced.memberships);
+        if (started) for (const row of replaced.came) noteStrays(row, work);
       }
       wake();
     },

@@ -5,8 +5,11 @@ import type { OwnerName } from "./owner.ts";
 /** The members that a set column of one row shall have, each with the owner (rarely owners) it is there for. */
 export type DesiredMembers = ReadonlyMap<string, OwnerName | readonly OwnerName[]>;
 
-/** What is no longer wanted after a bundle was replaced. */
-export interface Leftovers {
+/** What changed when a bundle was replaced. */
+export interface Replaced {
+  /** Rows that are wanted now and were not before. */
+  readonly came: readonly DesiredRow[];
+  /** What is no longer wanted. */
   readonly rows: readonly DesiredRow[];
   readonly memberships: readonly Membership[];
 }
@@ -25,8 +28,8 @@ export interface DesiredStore {
   /** All columns of a row that have wanted members. */
   targets(row: Uuid): ReadonlyMap<string, DesiredMembers> | undefined;
   hasMember(membership: Membership): boolean;
-  /** Replaces what an owner contributes (undefined = nothing), and says what of the former bundle is not wanted any more. */
-  replace(owner: OwnerName, bundle: Bundle | undefined): Leftovers;
+  /** Replaces what an owner contributes; undefined for nothing. */
+  replace(owner: OwnerName, bundle: Bundle | undefined): Replaced;
 }
 
 export function ownersOf(holder: OwnerName | readonly OwnerName[]): readonly OwnerName[] {
@@ -94,15 +97,18 @@ export function createDesiredStore(): DesiredStore {
       const former = bundles.get(owner);
       const formerRows = former?.rows ?? [];
       const formerMemberships = former?.memberships ?? [];
+      const rows = bundle?.rows ?? [];
+      const came = rows.filter((row) => !rowOwners.has(row.uuid));
       for (const row of formerRows) rowOwners.delete(row.uuid);
       for (const membership of formerMemberships) removeMember(owner, membership);
       if (bundle === undefined) bundles.delete(owner);
       else {
         bundles.set(owner, bundle);
-        for (const row of bundle.rows) rowOwners.set(row.uuid, owner);
+        for (const row of rows) rowOwners.set(row.uuid, owner);
         for (const membership of bundle.memberships) addMember(owner, membership);
       }
       return {
+        came,
         rows: formerRows.filter((row) => !rowOwners.has(row.uuid)),
         memberships: formerMemberships.filter((membership) => !hasMember(membership)),
       };

@@ -41,6 +41,13 @@ function strayOwner(
   return target === undefined ? undefined : ownerNameOf(referred, target);
 }
 
+/** Members of a row's sets that are there and not desired, and ours to remove. */
+export function* strayMembersOf(context: DriftContext, table: ManagedTable, row: UntypedRow): Generator<Drift> {
+  for (const column of table.membershipColumns) {
+    yield* strayMembers(context, table, row, column, row[column] as ReadonlySet<unknown>);
+  }
+}
+
 /** Members of one set column that are there and not desired, and ours to remove. */
 function strayMembers(
   context: DriftContext,
@@ -87,9 +94,7 @@ function ofInsert(context: DriftContext, table: ManagedTable, row: UntypedRow): 
   const differing = [...table.columns.keys()].filter((column) => !columnMatches(desired, table, column, row));
   return [
     ...differing.map((column) => ({ owner, table: table.name, uuid: row._uuid, what: `${column} was changed` })),
-    ...table.membershipColumns.flatMap((column) =>
-      strayMembers(context, table, row, column, row[column] as ReadonlySet<unknown>),
-    ),
+    ...strayMembersOf(context, table, row),
   ];
 }
 
@@ -164,9 +169,7 @@ export function* leftovers(context: DriftContext): Generator<Drift> {
         yield { owner, table: table.name, uuid: row._uuid, what: "is a leftover", strayRow: true };
         continue;
       }
-      for (const column of table.membershipColumns) {
-        yield* strayMembers(context, table, row, column, row[column] as ReadonlySet<unknown>);
-      }
+      yield* strayMembersOf(context, table, row);
     }
   }
 }

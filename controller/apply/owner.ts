@@ -26,3 +26,14 @@ export function withoutPart(owner: string): OwnerName {
   const hash = owner.indexOf("#");
   return hash < 0 ? owner : owner.slice(0, hash);
 }
+
+const later = "#later";
+
+/** The name under which an owner's second turn in a list of changes is kept: it has no bundle of its own, and only takes away. */
+export function laterTurn(owner: OwnerName): OwnerName {
+  return `${owner}${later}`;
+}
+
+export function isLaterTurn(owner: OwnerName): boolean {
+  return owner.endsWith(later);
+}

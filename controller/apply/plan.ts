@@ -3,7 +3,7 @@ import type { DesiredRow, Membership } from "../translate/desired.ts";
 import { ApplyError } from "./apply-error.ts";
 import type { DesiredStore } from "./desired-store.ts";
 import type { ManagedTable, ManagedTables } from "./managed-columns.ts";
-import type { OwnerName } from "./owner.ts";
+import { type OwnerName, withoutPart } from "./owner.ts";
 import { checkColumns, columnsOf, type RowDifference, rowDifference } from "./row-difference.ts";
 
 /** What may have to go from the database on behalf of an owner, beside what its bundle holds. */
@@ -23,7 +23,7 @@ export type Planned =
 
 interface MemberChanges {
   readonly table: string;
-  readonly columns: Map<string, { readonly insert: string[]; readonly delete: string[] }>;
+  readonly columns: Map<string, { readonly insert: Set<string>; readonly delete: Set<string> }>;
 }
 
 export type OperationKind = "insert" | "update" | "mutate" | "delete";
@@ -31,6 +31,8 @@ export type OperationKind = "insert" | "update" | "mutate" | "delete";
 /** One transaction in the making. */
 export interface Plan {
   readonly owners: readonly OwnerName[];
+  /** What the plan costs the server, in rows written: changes of members are far cheaper, so many of them count as one. */
+  readonly weight: number;
   /** Adds what the owner needs, and before it what the owners of its parent rows need. @throws ApplyError */
   add(owner: OwnerName): Planned;
   /** Writes the operations, in an order in which every reference exists. */
@@ -55,6 +57,9 @@ export function tableOf(tables: ManagedTables, name: string): ManagedTable {
   return table;
 }
 
+/** Changes of members that count as one row written. */
+const membersPerRow = 20;
+
 /** True when the row in the database has the member in its set column. */
 export function replicaHasMember(replica: Replica<UntypedModel>, { table, row, column, member }: Membership): boolean {
   const set = replica.table(table).get(row)?.[column];
@@ -69,6 +74,7 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
   const members = new Map<Uuid, MemberChanges>();
   const deleted = new Map<Uuid, string>();
   const losing = new Set<string>();
+  let memberChanges = 0;
 
   function changeMember(membership: Membership, change: "insert" | "delete"): void {
     const { table, row, column, member } = membership;
@@ -79,10 +85,11 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     }
     let lists = target.columns.get(column);
     if (lists === undefined) {
-      lists = { insert: [], delete: [] };
+      lists = { insert: new Set(), delete: new Set() };
       target.columns.set(column, lists);
     }
-    if (!lists[change].includes(member)) lists[change].push(member);
+    lists[change].add(member);
+    memberChanges += 1;
     if (change === "delete") losing.add(member);
   }
 
@@ -141,12 +148,17 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     return any;
   }
 
-  function removeSuspects({ rows, memberships }: Suspects): boolean {
+  /** Whether what a set holds is still there, as a row or as an address of the owner. */
+  function exists(owner: OwnerName, member: string): boolean {
+    return desired.hasRow(member) || desired.bundle(withoutPart(owner))?.addresses?.includes(member) === true;
+  }
+
+  function removeSuspects(owner: OwnerName, { rows, memberships }: Suspects): boolean {
     let any = false;
     for (const membership of memberships) {
       if (desired.hasMember(membership) || !replicaHasMember(replica, membership)) continue;
       // The set goes as a whole with its row, once nobody uses that any more: till then what stays is of use in it.
-      if (!desired.hasRow(membership.row) && desired.hasRow(membership.member)) continue;
+      if (!desired.hasRow(membership.row) && exists(owner, membership.member)) continue;
       changeMember(membership, "delete");
       any = true;
     }
@@ -185,7 +197,7 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
       any = true;
     }
     const suspected = suspects(owner);
-    if (suspected !== undefined && removeSuspects(suspected)) any = true;
+    if (suspected !== undefined && removeSuspects(owner, suspected)) any = true;
     const planned: Planned = { kind: any ? "planned" : "settled" };
     outcomes.set(owner, planned);
     if (any) owners.push(owner);
@@ -194,8 +206,11 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
 
   return {
     owners,
+    get weight() {
+      return inserted.size + changed.length + deleted.size + memberChanges / membersPerRow;
+    },
     inserted,
-    insertsMember: ({ row, column, member }) => members.get(row)?.columns.get(column)?.insert.includes(member) ?? false,
+    insertsMember: ({ row, column, member }) => members.get(row)?.columns.get(column)?.insert.has(member) ?? false,
     add,
     write(transaction, count) {
       for (const row of inserted.values()) {
@@ -217,8 +232,8 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
         const mutations = [...columns].map(([column, lists]) => [
           column,
           {
-            ...(lists.insert.length > 0 ? { insert: lists.insert } : {}),
-            ...(lists.delete.length > 0 ? { delete: lists.delete } : {}),
+            ...(lists.insert.size > 0 ? { insert: [...lists.insert] } : {}),
+            ...(lists.delete.size > 0 ? { delete: [...lists.delete] } : {}),
           },
         ]);
         transaction.mutate(table, uuid, Object.fromEntries(mutations));
