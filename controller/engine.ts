@@ -14,6 +14,7 @@ import type { NamespaceRecord } from "./state/namespace.ts";
 import type { NodeRecord } from "./state/node.ts";
 import type { ObjectProblem } from "./state/object-problem.ts";
 import type { PodRecord } from "./state/pod.ts";
+import type { PolicyRecord } from "./state/policy.ts";
 import type { ServiceRecord } from "./state/service.ts";
 import type { StateEvent } from "./state/state-event.ts";
 import type { Announcement } from "./status/announcer.ts";
@@ -29,6 +30,8 @@ export interface EventSources {
   readonly pods: Observable<ReflectorEvent<PodRecord>>;
   readonly services?: Observable<ReflectorEvent<ServiceRecord>>;
   readonly endpointSlices?: Observable<ReflectorEvent<EndpointSliceRecord>>;
+  /** Of all kinds, under their `policyId`. */
+  readonly policies?: Observable<ReflectorEvent<PolicyRecord>>;
 }
 
 export interface EngineListener extends ApplierListener {
@@ -60,7 +63,8 @@ export interface EngineOptions {
  * One term of leadership: all state that is computed from the cluster's objects lives and ends with it.
  *
  *   nodes, namespaces, pods, ─▶ graph (with ipam) ─▶ bundles ─▶ applier ─▶ NB
- *   services, endpoint slices       └── announcements ◀── committed ──┘
+ *   services, endpoint slices,      └── announcements ◀── committed ──┘
+ *   policies
  */
 export interface Engine {
   /** True once every watched kind has synced, the lock is held and addresses are restored. */
@@ -120,6 +124,7 @@ export function createEngine(options: EngineOptions): Engine {
   const pods = new Map<string, PodRecord>();
   const namespaces = new Map<string, NamespaceRecord>();
   const services = new Map<string, ServiceRecord>();
+  const policies = new Map<string, PolicyRecord>();
   /** The chassis that each node named last: an annotation that is lost or garbled doesn't mean that the chassis is gone. */
   const chassisOfNode = new Map<string, string>();
   /** How many nodes name a chassis: a chassis is gone when none does. */
@@ -127,6 +132,7 @@ export function createEngine(options: EngineOptions): Engine {
   const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
   if (sources.services !== undefined) unsynced.add("service");
   if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
+  if (sources.policies !== undefined) unsynced.add("policy");
   const triggers = createEndpointTriggers((service) => synced && services.has(service));
   const subscriptions: Subscription[] = [];
   const begun = Promise.withResolvers<void>();
@@ -285,6 +291,8 @@ export function createEngine(options: EngineOptions): Engine {
     const slices = new Map<string, EndpointSliceRecord>();
     follow("endpointSlice", sources.endpointSlices, slices, (_key, before, now) => triggers.note(before, now));
   }
+  // Before the pods, whose first rows have to be those that policies demand.
+  if (sources.policies !== undefined) follow("policy", sources.policies, policies);
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);
@@ -300,7 +308,9 @@ export function createEngine(options: EngineOptions): Engine {
     }),
   ];
 
-  const uids = { Pod: pods, Node: nodes, Namespace: namespaces, Service: services } as const;
+  const records = { Pod: pods, Node: nodes, Namespace: namespaces, Service: services } as const;
+  const recordOf = (kind: string, key: string) =>
+    kind in records ? records[kind as keyof typeof records].get(key) : policies.get(`${kind}/${key}`);
 
   return {
     get synced() {
@@ -313,7 +323,7 @@ export function createEngine(options: EngineOptions): Engine {
     applier,
     podAnnouncement,
     nodeAnnouncement,
-    uidOf: (kind, key) => (kind in uids ? uids[kind as keyof typeof uids].get(key)?.uid : undefined),
+    uidOf: (kind, key) => recordOf(kind, key)?.uid,
     async idle() {
       if (unsynced.size === 0) await begun.promise;
       // What came in this turn of the event loop is flushed at its end.

@@ -4,6 +4,7 @@ import { configErrorCodes } from "./config-error.ts";
 import { networkConfigProblemCodes } from "./ipam/network-config.ts";
 import { poolProblemCodes } from "./pools/pool-problem.ts";
 import { objectProblemCodes } from "./state/object-problem.ts";
+import { policyProblemCodes } from "./state/policy-problem.ts";
 import { serviceProblemCodes } from "./state/service-problem.ts";
 
 /** Every code that the controller reports, in its log, its Events and its exit message, with what it means. */
@@ -12,6 +13,7 @@ export const controllerErrorCodes = {
   ...networkConfigProblemCodes,
   ...objectProblemCodes,
   ...poolProblemCodes,
+  ...policyProblemCodes,
   ...serviceProblemCodes,
   ...applyErrorCodes,
 } as const;
@@ -40,6 +42,8 @@ export { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
 export { type NodeRecord, projectNode } from "./state/node.ts";
 export type { ObjectProblem } from "./state/object-problem.ts";
 export { type PodRecord, projectPod } from "./state/pod.ts";
+export type { PolicyKind, PolicyRecord } from "./state/policy.ts";
+export { policyKinds } from "./state/policy-kinds.ts";
 export { projectService, type ServiceRecord } from "./state/service.ts";
 export type { StateEvent } from "./state/state-event.ts";
 export type { Bundle, BundleChange, DesiredRow, Membership, Owner } from "./translate/desired.ts";

@@ -6,9 +6,9 @@
  *   (nodes,          │                           │                          ▲ │   (asserts the lock) │
  *    namespaces,     │                           │ what to announce         │ └─ committed ─┐        │
  *    pods, services, │                           │                          │               │        │
- *    their slices)   │                           ▼                          │               │        │
+ *    their slices,   │                           ▼                          │               │        │
  *   Kubernetes API ◀─┼─ announcer (annotations), reporter (Events) ◀──────── replica ◀──────┼────────┼── NB
- *                    │                                                                      │        │
+ *    policies)       │                                                                      │        │
  *                    │  southbound: chassis of nodes that are gone ─────────────────────────┼────────┼─▶ SB
  *                    └──────────────────────────────────────────────────────────────────────┴────────┘
  *   election (Lease) decides when a term begins and ends; standing by, it only keeps the replica warm.
@@ -24,8 +24,10 @@ import {
   KubeError,
   loadKubeConfig,
   namespaces,
+  networkPolicies,
   nodes,
   pods,
+  type Resource,
   reflect,
   services,
 } from "@ovenbird/kube";
@@ -39,6 +41,7 @@ import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { createEngine, type Engine } from "./engine.ts";
 import packageJson from "./package.json" with { type: "json" };
+import { policyEvents } from "./policy-events.ts";
 import { type AddressPools, createAddressPools } from "./pools/address-pools.ts";
 import { createMetrics } from "./serve/metrics.ts";
 import { createProgrammingLatency, type ProgrammingLatency } from "./serve/programming-latency.ts";
@@ -48,8 +51,10 @@ import { projectEndpointSlice } from "./state/endpoint-slice.ts";
 import { projectNamespace } from "./state/namespace.ts";
 import { projectNode } from "./state/node.ts";
 import { projectPod } from "./state/pod.ts";
+import { policyKinds } from "./state/policy-kinds.ts";
 import { projectService } from "./state/service.ts";
 import { type Announcer, createAnnouncer } from "./status/announcer.ts";
+import { createPolicyStatus, type PolicyStatus } from "./status/policy-status.ts";
 import { createReporter } from "./status/reporter.ts";
 import { createSouthbound } from "./status/southbound.ts";
 import { parseOwner } from "./translate/owner.ts";
@@ -74,6 +79,7 @@ interface Term {
   readonly announcer: Announcer;
   readonly addresses: AddressPools;
   readonly latency: ProgrammingLatency;
+  readonly policies: PolicyStatus;
   readonly lock: Lock;
 }
 
@@ -144,7 +150,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     return { ready: Object.values(checks).every(Boolean), leading, checks };
   }
 
-  function reflected<T>(resource: typeof pods, project: (raw: unknown) => T) {
+  function reflected<T>(resource: Resource, project: (raw: unknown) => T) {
     return reflect(kube, resource, {
       project,
       logger,
@@ -156,21 +162,22 @@ export async function startController(config: ControllerConfig, logger: Logger):
     });
   }
 
-  /** A cluster without the definition of AddressPool has no pools; that is no trouble, and may change. */
-  function reflectedPools() {
+  /** A cluster that lacks a resource's definition has no objects of it; that is no trouble, and may change. */
+  function reflectedIfDefined<T>(resource: Resource, project: (raw: unknown) => T, mayBeAbsent = true) {
     let isSaid = false;
-    return reflect(kube, addressPools, {
-      project: projectAddressPool,
+    return reflect(kube, resource, {
+      project,
+      mayBeAbsent,
       backoff: { minMs: 1_000, maxMs: 15_000 },
       onProblem(problem) {
         if (!isKubeError(problem.error, "NOT_FOUND")) {
           logger.warn(
-            { ...problem, error: describe(problem.error) },
-            "watch of address pools is in trouble and goes on",
+            { ...problem, error: describe(problem.error), resource: resource.plural },
+            "watch is in trouble and goes on",
           );
         } else if (!isSaid) {
           isSaid = true;
-          logger.info("no address pools: AddressPool is not defined in this cluster");
+          logger.info({ kind: resource.kind, resource: resource.plural }, "kind is not defined in this cluster");
         }
       },
     });
@@ -197,13 +204,29 @@ export async function startController(config: ControllerConfig, logger: Logger):
     // One watch each, for whoever follows it.
     const nodeEvents = reflected(nodes, projectNode).pipe(share());
     const serviceEvents = reflected(services, projectService).pipe(share());
+    const policyChanges = policyEvents(
+      Object.values(policyKinds).map(({ resource, project }) =>
+        resource === networkPolicies ? reflected(resource, project) : reflectedIfDefined(resource, project),
+      ),
+    ).pipe(share());
+    const policies = createPolicyStatus({
+      client: kube,
+      policies: policyChanges,
+      onProblem(problem) {
+        metrics.problem(problem.code);
+        logger.warn(problem, "object has a problem");
+        reporter.objectProblem(problem);
+      },
+      onWriteError: (policy, error, retryInMs) =>
+        logger.warn({ policy, error: describe(error), retryInMs }, "status not written yet"),
+    });
     const addresses = createAddressPools({
       client: kube,
       recorder,
       network: config.network,
       services: serviceEvents,
       nodes: nodeEvents,
-      pools: reflectedPools(),
+      pools: reflectedIfDefined(addressPools, projectAddressPool, false),
       onProblem: (object, problem) => {
         metrics.problem(problem.code);
         logger.warn({ object, ...problem }, "object has a problem");
@@ -223,6 +246,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
         pods: reflected(pods, projectPod),
         services: serviceEvents,
         endpointSlices: reflected(endpointSlices, projectEndpointSlice),
+        policies: policyChanges,
       },
       listener: {
         event: metrics.event,
@@ -252,13 +276,14 @@ export async function startController(config: ControllerConfig, logger: Logger):
         failed: endWith,
       },
     });
-    return { engine, announcer, addresses, latency, lock };
+    return { engine, announcer, addresses, policies, latency, lock };
   }
 
-  async function endTerm({ engine, announcer, addresses, latency, lock }: Term): Promise<void> {
+  async function endTerm({ engine, announcer, addresses, policies, latency, lock }: Term): Promise<void> {
     await engine.close();
     await announcer.close();
     await addresses.close();
+    await policies.close();
     latency.close();
     await lock.release().catch((error: unknown) => {
       // Without a connection there is no lock to give back.

@@ -258,6 +258,31 @@ describe("a reflector", () => {
     expect(problems.some((problem) => problem.kind === "failed" && problem.error.code === "UNREACHABLE")).toBe(true);
   });
 
+  it("takes a resource that may be absent for one without objects as long as it is", async () => {
+    const refuse = (): void =>
+      server.intercept(isList, (_request, response) => answerJson(response, 404, statusOf(404, "NotFound", "absent")));
+    refuse();
+    follow({ mayBeAbsent: true });
+    await synced(1);
+    server.put(path("a"), { color: "red" });
+    await seen("+shop/a red");
+    await server.watched();
+    // Its definition is taken away while the watch is broken.
+    refuse();
+    server.endWatches("destroy");
+    await seen("-shop/a");
+    await synced(3);
+    expect(words().slice(0, 5)).toEqual(["synced", "+shop/a red", "synced", "-shop/a", "synced"]);
+  });
+
+  it("awaits a resource that has to be there", async () => {
+    server.intercept(isList, (_request, response) => answerJson(response, 404, statusOf(404, "NotFound", "absent")));
+    server.put(path("a"), { color: "red" });
+    follow();
+    await synced(1);
+    expect(words()).toEqual(["+shop/a red", "synced"]);
+  });
+
   it("does not ask in a tight loop when every watch ends at once", async () => {
     const refuse = (): void =>
       server.intercept(isWatch, (_request, response) => {

@@ -30,6 +30,11 @@ export interface ReflectOptions<T> extends Selection {
    * The raw object is let go right after.
    */
   readonly project: (raw: unknown) => T;
+  /**
+   * The cluster may lack the resource's definition: as long as the server knows no such resource (404), it counts as one
+   * without objects, which is told as a list is. Else the resource is awaited. It is asked for again after a pause.
+   */
+  readonly mayBeAbsent?: boolean;
   /** Objects per list request; default 500. */
   readonly pageSize?: number;
   readonly logger?: Logger;
@@ -112,7 +117,13 @@ async function follow<T>(
       { ...selection, signal, ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }) },
       (page: ListPage<unknown>) => objects.listed(page.items),
       () => objects.listBegun(),
-    );
+    ).catch((error: unknown) => {
+      if (options.mayBeAbsent === true && isKubeError(error, "NOT_FOUND")) {
+        objects.listBegun();
+        objects.listEnded();
+      }
+      throw error;
+    });
     signal.throwIfAborted();
     objects.listEnded();
     return version;

@@ -16,6 +16,7 @@ import type { AddressPoolRecord } from "../state/address-pool.ts";
 import type { NodeRecord } from "../state/node.ts";
 import { createKeyedQueue } from "../status/keyed-queue.ts";
 import { eventReason } from "../status/reporter.ts";
+import { createWritePace } from "../status/write-pace.ts";
 import { type AddressRange, formatRange } from "./address-range.ts";
 import { type BalancedService, createAllocator } from "./allocator.ts";
 import type { PoolProblem } from "./pool-problem.ts";
@@ -46,18 +47,6 @@ export interface AddressPools {
   close(): Promise<void>;
 }
 
-/** Somebody else writes what we write: the pause before the same is written again, and the longest. */
-const firstPauseMs = 1_000;
-const longestPauseMs = 60_000;
-
-/** What was written to an object and is to be written to it again. */
-interface Written {
-  readonly uid: string;
-  readonly text: string;
-  readonly atMs: number;
-  readonly pauseMs: number;
-}
-
 type Change<T> = Exclude<ReflectorEvent<T>, { readonly kind: "synced" }>;
 
 const isHopeless = (error: unknown): boolean =>
@@ -69,7 +58,7 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
   const known = new Map<string, BalancedService>();
   const nodeRanges = new Map<string, { readonly text: string; readonly ranges: readonly AddressRange[] }>();
   const unsynced = new Set(["services", "nodes", "pools"]);
-  const written = new Map<string, Written>();
+  const pace = createWritePace();
   /** What was reported of each object, so that each thing is said once. */
   const reported = new Map<string, string>();
   let begun = false;
@@ -102,18 +91,14 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
     const wanted = service && allocator.ingress(key);
     if (service === undefined || wanted === undefined || hasIngress(service, wanted)) return;
     const text = wanted.join(",");
-    const before = written.get(key);
-    const isAgain = before?.uid === service.uid && before.text === text;
-    const nowMs = performance.now();
-    if (isAgain && nowMs - before.atMs < before.pauseMs) {
+    if (!pace.allows(key, service.uid, text)) {
       throw new Error(
         "status.loadBalancer is not yet, or no more, as it was written; it is written again after a pause",
       );
     }
-    const pauseMs = isAgain ? Math.min(before.pauseMs * 2, longestPauseMs) : firstPauseMs;
     const ingress = wanted.map((ip) => ({ ip, ipMode: "VIP" }));
     await write(services, key, service.uid, { loadBalancer: { ingress: ingress.length === 0 ? null : ingress } });
-    if (known.has(key)) written.set(key, { uid: service.uid, text, atMs: nowMs, pauseMs });
+    if (known.has(key)) pace.wrote(key, service.uid, text);
   });
 
   function statusOf(name: string): { readonly uid: string; readonly status: AddressPoolStatus } | undefined {
@@ -196,7 +181,7 @@ export function createAddressPools(options: AddressPoolsOptions): AddressPools {
     reported.delete(`${kind}/${key}`);
     if (kind !== "Service") return;
     known.delete(key);
-    written.delete(key);
+    pace.forget(key);
     serviceQueue.forget(key);
   }
 

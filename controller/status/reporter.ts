@@ -2,6 +2,7 @@ import { apiVersionOf, type EventRecorder, type EventSubject, leases } from "@ov
 import type { ApplyProblem } from "../apply/applier-listener.ts";
 import type { Drift } from "../apply/drift.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
+import { isPolicyKind, policyKinds } from "../state/policy-kinds.ts";
 import { parseOwner } from "../translate/owner.ts";
 
 /** Turns what users must know of into Events on the objects that it is about. */
@@ -15,7 +16,7 @@ export interface ReporterOptions {
   readonly recorder: Pick<EventRecorder, "event">;
   /** The object for what concerns no object of its own: the controllers' own Lease. */
   readonly lease: { readonly namespace: string; readonly name: string };
-  /** The uid of the pod, namespace or service, as far as known. */
+  /** The uid of the object, as far as known. */
   readonly uidOf: (kind: string, key: string) => string | undefined;
 }
 
@@ -44,6 +45,11 @@ export function createReporter({ recorder, lease, uidOf }: ReporterOptions): Rep
         // kubelet and kubectl take a node's name for its uid in Events.
         return { kind, apiVersion: "v1", name: key, uid: key };
       default:
+        if (isPolicyKind(kind)) {
+          const { resource } = policyKinds[kind];
+          const named = slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+          return { kind, apiVersion: apiVersionOf(resource), ...named, uid };
+        }
         return { kind: leases.kind, apiVersion: apiVersionOf(leases), ...lease };
     }
   }
