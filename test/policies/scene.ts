@@ -157,8 +157,7 @@ export const paperPlaces: Places = {
   ),
   podAddresses: (key) => {
     const position = scenePods.findIndex((pod) => pod.key === key);
-    const pod = scenePods[position];
-    const block = nodeNames.indexOf(pod?.node);
+    const block = nodeNames.indexOf(scenePods[position]?.node ?? "node1");
     return [`10.244.${block}.${10 + position}`, `fd00:10:244:${block}::${10 + position}`];
   },
 };
