@@ -72,11 +72,11 @@ export function canonicalDomain(text: string): string | undefined {
 }
 
 /**
- * Whether a name is one that a policy gives: the same, or below what follows `*.`, by one label or more
- * (policy.networking.k8s.io, DomainName). Both in lower case and without the dot at the end.
+ * All that a policy can give and mean this name by: the name itself, and a wildcard before each domain above it, which
+ * stands for one label or more (policy.networking.k8s.io, DomainName). The most particular first.
  */
-export function isOfDomain(name: string, pattern: string): boolean {
-  return pattern.startsWith("*.")
-    ? name.length > pattern.length - 1 && name.endsWith(pattern.slice(1))
-    : name === pattern;
+export function domainPatternsOf(name: string): readonly string[] {
+  const patterns = [name];
+  for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) patterns.push(`*${name.slice(dot)}`);
+  return patterns;
 }

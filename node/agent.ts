@@ -10,6 +10,7 @@ import { type CniMetrics, type CniServer, createCniServer } from "./cni-server/i
 import type { AgentConfig } from "./config.ts";
 import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
 import { concernsOf } from "./database-changes.ts";
+import { createDnsObserver, type DnsMetrics } from "./dns/index.ts";
 import { createGateway, type Gateway } from "./gateway/index.ts";
 import { createHealthCheckServers } from "./health-check/index.ts";
 import { followNode, patchChassis } from "./kubernetes-node.ts";
@@ -47,7 +48,7 @@ export interface AgentOptions {
   readonly conditions: AgentConditions;
   /** The plugin's executable to install, if any. */
   readonly pluginPath: string | undefined;
-  readonly metrics?: { readonly cni: CniMetrics; readonly announcer: AnnouncerMetrics };
+  readonly metrics?: { readonly cni: CniMetrics; readonly announcer: AnnouncerMetrics; readonly dns: DnsMetrics };
   /** Gives up starting, and stops what runs. */
   readonly signal: AbortSignal;
 }
@@ -70,6 +71,7 @@ export interface Agent {
  *     announcer ─────┘   (which addresses this node answers for)
  *
  *     pod watch ─▶ pods ─▶ CNI server ─▶ links, binding
+ *     DNS answers to pods ─▶ domain names of policies ─▶ DomainName
  *
  * The CNI server listens from the start, so that a call gets a clear answer; the network configuration, which makes the
  * runtime call at all, is written when everything holds.
@@ -301,6 +303,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     logger,
     integrationBridge: integrationBridgeOf(session),
   });
+  const domainNames = createDnsObserver({
+    client: kube,
+    servers: config.dnsServers.split(","),
+    devices: () => binding.list().map(({ hostDevice }) => hostDevice),
+    socket,
+    logger,
+    ...(options.metrics ? { metrics: options.metrics.dns } : {}),
+  });
   const links = createPodLinks({ datapath: () => openVswitch?.datapath ?? config.datapath ?? "system" });
 
   conditions.follow("ovsdb", () =>
@@ -378,6 +388,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       gatewayBridge: config.gatewayBridge,
       integrationBridge: openVswitch?.integrationBridge,
     };
+    // Before the pod can ask anything: it is told of its interface later than this.
+    if (changes.some(({ table, kind }) => table === "Interface" && kind !== "modify")) domainNames.look();
     const concerns = new Set(changes.flatMap((change) => concernsOf(change, parts)));
     if (concerns.has("vswitchd-restarted")) gateway?.vswitchdRestarted();
     if (concerns.has("open-vswitch")) openVswitchTask.trigger();
@@ -408,6 +420,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const stopWatch of stopWatches) stopWatch();
       if (listening) await server.close();
       listening = false;
+      await domainNames.close();
       await announcer.leave();
       // What others have taken is no longer answered for from here.
       await gatewayTask.run().catch(() => undefined); // The reconciler has logged it.

@@ -95,6 +95,14 @@ export const agentConfig = z.strictObject({
     .max(3_600)
     .default(30)
     .describe("seconds after which a node that (re)joined takes addresses from others"),
+  dnsServers: z
+    .string()
+    .refine(
+      (text) => text.split(",").every((item) => isIP(item) !== 0 || /^[a-z0-9-]+\/[a-z0-9-]+$/.test(item)),
+      "must be Services (namespace/name) or IP addresses, parted by commas",
+    )
+    .default("kube-system/kube-dns")
+    .describe("whose answers tell where the domain names of policies lead: Services (namespace/name) or addresses"),
   metricsBindAddress: z
     .string()
     .regex(/^.*:\d{1,5}$/, "must be host:port")

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createDomainAddresses, patternsOf } from "./domain-addresses.ts";
+import { createDomainAddresses } from "./domain-addresses.ts";
 
 describe("the addresses of domain names", () => {
   it("are found by the name and by wildcards above it", () => {
@@ -19,10 +19,5 @@ describe("the addresses of domain names", () => {
     domains.set("a.example.com", []);
     domains.set("never.example.com", []);
     expect([...domains.of(["a.example.com", "*.example.com"])]).toEqual([]);
-  });
-
-  it("concern every pattern that means the name", () => {
-    expect(patternsOf("a.b.c")).toEqual(["a.b.c", "*.b.c", "*.c"]);
-    expect(patternsOf("c")).toEqual(["c"]);
   });
 });

@@ -1,21 +1,11 @@
+import { domainPatternsOf } from "@ovenbird/kube";
+
 /** Where domain names lead, asked by what policies give: names and wildcards. Asking costs the names that match. */
 export interface DomainAddresses {
   /** @param addresses where the name leads now; none takes the name out */
   set(name: string, addresses: readonly string[]): void;
   /** Each address once, in no order. */
   of(patterns: readonly string[]): ReadonlySet<string>;
-}
-
-/** All that a policy can give and mean this name by: the name, and a wildcard before each domain above it. */
-export function patternsOf(name: string): readonly string[] {
-  return [name, ...domainsAbove(name).map((domain) => `*.${domain}`)];
-}
-
-/** `a.b.c` → `b.c`, `c`. */
-function domainsAbove(name: string): readonly string[] {
-  const above: string[] = [];
-  for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) above.push(name.slice(dot + 1));
-  return above;
 }
 
 export function createDomainAddresses(): DomainAddresses {
@@ -25,7 +15,7 @@ export function createDomainAddresses(): DomainAddresses {
 
   return {
     set(name, addresses) {
-      const [, ...wildcards] = patternsOf(name);
+      const [, ...wildcards] = domainPatternsOf(name);
       if (addresses.length > 0) {
         byName.set(name, addresses);
         for (const wildcard of wildcards) byWildcard.set(wildcard, (byWildcard.get(wildcard) ?? new Set()).add(name));

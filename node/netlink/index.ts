@@ -14,6 +14,7 @@ export { type Address, type AddressOptions, addAddress, deleteAddress, listAddre
 export { disableTxOffload } from "./checksum-offload.ts";
 export { guardDevice, listGuardedDevices, unguardDevice } from "./device-guard.ts";
 export { isGone, NetlinkError } from "./error.ts";
+export { type FrameReader, readFrames } from "./frame-reader.ts";
 export { hasGenericFamily } from "./generic.ts";
 export {
   createVeth,
@@ -31,6 +32,7 @@ export { addressBytes, addressText, canonicalPrefix } from "./message.ts";
 export { inNamespace, setSysctl } from "./namespace.ts";
 export { deleteNeighbor, replaceNeighbor } from "./neighbors.ts";
 export { type NetworkChange, type NetworkWatchOptions, watchNetwork } from "./network-watch.ts";
+export { type FilterInstruction, sentFromPort } from "./packet-filter.ts";
 export { openPacketSocket, type PacketSocket } from "./packet-socket.ts";
 export { deleteRoute, type ListedRoute, listRoutes, mainTable, type Route, replaceRoute } from "./routes.ts";
 export { addRule, deleteRule, listRules, localTable, type Rule, ruleKey } from "./rules.ts";

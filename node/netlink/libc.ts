@@ -20,6 +20,7 @@ const functions = {
   send: sendFunction as LibcFunction,
   recv: libc.func("intptr_t recv(int fd, uint8_t *data, size_t length, int flags)") as LibcFunction,
   setns: libc.func("int setns(int fd, int type)") as LibcFunction,
+  dup3: libc.func("int dup3(int fd, int asFd, int flags)") as LibcFunction,
   ioctl: libc.func("int ioctl(int fd, ulong request, uint8_t *data)") as LibcFunction,
 } as const;
 

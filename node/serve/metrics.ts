@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { AnnouncerMetrics } from "../announcer/index.ts";
 import type { CniMetrics } from "../cni-server/index.ts";
+import type { DnsMetrics } from "../dns/index.ts";
 
 export interface Metrics {
   readonly registry: Registry;
@@ -8,9 +9,11 @@ export interface Metrics {
   readonly cni: CniMetrics;
   /** Which addresses the node answers for, and whom it could take others over from. */
   readonly announcer: AnnouncerMetrics;
+  /** What answers to pods told of the domain names of policies. */
+  readonly dns: DnsMetrics;
 }
 
-/** The agent's metrics: the process's own, the CNI calls' and the announcer's. */
+/** The agent's metrics: the process's own, the CNI calls', the announcer's and those of domain names. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -36,6 +39,18 @@ export function createMetrics(): Metrics {
     help: "Addresses taken over from a node that was gone",
     registers: [registry],
   });
+  const answers = new Counter({
+    name: "ovenbird_agent_dns_answers_total",
+    help: "DNS answers to pods that were looked at because policies give domain names, by what became of them",
+    labelNames: ["result"],
+    registers: [registry],
+  });
+  const domainNameWrites = new Counter({
+    name: "ovenbird_agent_domain_name_writes_total",
+    help: "Writes of DomainName objects, by result",
+    labelNames: ["result"],
+    registers: [registry],
+  });
   return {
     registry,
     cni: { observe: (command, code, duration) => seconds.observe({ command, code: String(code) }, duration) },
@@ -45,6 +60,10 @@ export function createMetrics(): Metrics {
         peers.set(alive);
       },
       failover: () => failovers.inc(),
+    },
+    dns: {
+      answer: (result) => answers.inc({ result }),
+      write: (result) => domainNameWrites.inc({ result }),
     },
   };
 }

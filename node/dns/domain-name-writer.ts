@@ -1,0 +1,214 @@
+import {
+  canonicalDomain,
+  createBackoff,
+  domainNames,
+  domainObjectName,
+  isKubeError,
+  type KubeClient,
+  type KubeObject,
+  maxAddressesPerName,
+  reflect,
+} from "@ovenbird/kube";
+import type { Logger } from "../logger.ts";
+import { canonicalAddress } from "../services/addresses.ts";
+import { holdMs, neededMs } from "./hold.ts";
+
+export type Learnt =
+  /** The cluster did not know it for so long, and is told. */
+  | "learnt"
+  | "known"
+  /** Too many new names at once, or too many that can't be written. */
+  | "limited";
+
+export interface DomainNameWriter {
+  /** Takes what an answer said of a name that policies give. */
+  learn(name: string, address: string, ttlSeconds: number): Learnt;
+  /** Resolves when all that was learnt is written, or given up. */
+  idle(): Promise<void>;
+  /** Writes what is still to be written, once, and ends. */
+  close(): Promise<void>;
+}
+
+export interface DomainNameWriterOptions {
+  readonly client: Pick<KubeClient, "listPage" | "watch" | "patch" | "create">;
+  readonly logger: Logger;
+  readonly onWrite?: (result: "ok" | "failed") => void;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** Names that nobody knew yet: so many at once, and so many a second after that. */
+const newNamesBurst = 200;
+const newNamesPerSecond = 20;
+/** Names that wait to be written, while the API can't be reached. */
+const mostPending = 2_000;
+const concurrency = 8;
+
+interface KnownName {
+  /** Until when each address counts, in ms since 1970. */
+  readonly expiries: ReadonlyMap<string, number>;
+}
+
+/** What of the object matters here: until when each address counts. @throws TypeError for what is no object */
+function projectKnownName(raw: unknown): KnownName {
+  const { status } = raw as KubeObject & {
+    readonly status?: { readonly addresses?: Readonly<Record<string, unknown>> };
+  };
+  const expiries = Object.entries(status?.addresses ?? {}).flatMap(([text, expiry]) => {
+    const address = canonicalAddress(text);
+    const at = Date.parse(String(expiry));
+    return address === undefined || Number.isNaN(at) ? [] : [[address, at] as const];
+  });
+  return { expiries: new Map(expiries) };
+}
+
+const isHopeless = (error: unknown): boolean =>
+  isKubeError(error, "BAD_REQUEST", "INVALID", "REQUEST_TOO_LARGE", "ABORTED", "CLOSED");
+
+/**
+ * Writes what answers said into DomainName objects, which all nodes share: an address that any of them has told already
+ * for long enough is not told again. Each address is a key of its own, so what several nodes tell adds up, whatever the
+ * order.
+ */
+export function createDomainNameWriter(options: DomainNameWriterOptions): DomainNameWriter {
+  const { client, logger, onWrite, now = Date.now } = options;
+  /** By the object's name. */
+  const known = new Map<string, KnownName>();
+  /** By domain name: until when each address is to be held. */
+  const pending = new Map<string, Map<string, number>>();
+  const writing = new Map<string, { readonly fresh: ReadonlyMap<string, number>; readonly done: Promise<void> }>();
+  const idlers: (() => void)[] = [];
+  const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
+  let pause: NodeJS.Timeout | undefined;
+  let closed = false;
+  let warnedOf: string | undefined;
+  let tokens = newNamesBurst;
+  let tokensAtMs = now();
+
+  const watching = reflect(client, domainNames, {
+    project: projectKnownName,
+    backoff: { minMs: 1_000, maxMs: 60_000 },
+  }).subscribe((event) => {
+    if (event.kind === "upsert") known.set(event.key, event.object);
+    else if (event.kind === "delete") known.delete(event.key);
+  });
+
+  function mayBeNew(): boolean {
+    const atMs = now();
+    tokens = Math.min(newNamesBurst, tokens + (Math.max(0, atMs - tokensAtMs) * newNamesPerSecond) / 1_000);
+    tokensAtMs = atMs;
+    if (tokens < 1 || pending.size >= mostPending) return false;
+    tokens -= 1;
+    return true;
+  }
+
+  /** Those that have run out, and those that run out first where there would be too many: null takes a key out. */
+  function statusOf(before: KnownName | undefined, fresh: ReadonlyMap<string, number>): object {
+    const atMs = now();
+    const all = new Map([...(before?.expiries ?? []), ...fresh]);
+    const kept = new Set(
+      [...all]
+        .filter(([, expiry]) => expiry > atMs)
+        .sort(([, first], [, second]) => second - first)
+        .slice(0, maxAddressesPerName)
+        .map(([address]) => address),
+    );
+    const gone = [...(before?.expiries.keys() ?? [])].filter((address) => !kept.has(address));
+    const told = [...fresh].filter(([address]) => kept.has(address));
+    return {
+      addresses: Object.fromEntries([
+        ...gone.map((address) => [address, null] as const),
+        ...told.map(([address, expiry]) => [address, new Date(expiry).toISOString()] as const),
+      ]),
+    };
+  }
+
+  async function put(name: string, fresh: ReadonlyMap<string, number>): Promise<unknown> {
+    const target = { name: domainObjectName(name) };
+    const spec = { name: canonicalDomain(name) ?? name };
+    const patch = () =>
+      client.patch(domainNames, target, { spec, status: statusOf(known.get(target.name), fresh) }, { type: "merge" });
+    const create = () =>
+      client.create(
+        domainNames,
+        {},
+        {
+          ...{ apiVersion: "ovenbird.io/v1alpha1", kind: domainNames.kind, metadata: target },
+          ...{ spec, status: statusOf(undefined, fresh) },
+        },
+      );
+    try {
+      return await (known.has(target.name) ? patch() : create());
+    } catch (error) {
+      if (isKubeError(error, "ALREADY_EXISTS")) return patch();
+      if (isKubeError(error, "NOT_FOUND") && known.delete(target.name)) return create();
+      throw error;
+    }
+  }
+
+  async function write(name: string, fresh: ReadonlyMap<string, number>): Promise<void> {
+    try {
+      const object = await put(name, fresh);
+      known.set(domainObjectName(name), projectKnownName(object));
+      backoff.reset();
+      warnedOf = undefined;
+      onWrite?.("ok");
+    } catch (error) {
+      onWrite?.("failed");
+      const code = isKubeError(error) ? error.code : String(error);
+      if (warnedOf !== code) logger.warn({ err: error, name }, "addresses of a domain name could not be written");
+      warnedOf = code;
+      if (isHopeless(error) || closed) return;
+      const newer = pending.get(name);
+      pending.set(name, new Map([...fresh, ...(newer ?? [])]));
+      pause ??= setTimeout(() => {
+        pause = undefined;
+        next();
+      }, backoff.next());
+    }
+  }
+
+  function next(): void {
+    for (const [name, fresh] of pending) {
+      if (pause !== undefined || writing.size >= concurrency) break;
+      if (writing.has(name)) continue;
+      pending.delete(name);
+      const done = write(name, fresh).finally(() => {
+        writing.delete(name);
+        next();
+      });
+      writing.set(name, { fresh, done });
+    }
+    if (pending.size === 0 && writing.size === 0) for (const resolve of idlers.splice(0)) resolve();
+  }
+
+  return {
+    learn(name, address, ttlSeconds) {
+      const atMs = now();
+      const before = known.get(domainObjectName(name));
+      const waiting = pending.get(name);
+      const onItsWay = writing.get(name)?.fresh.get(address) ?? 0;
+      const until = Math.max(before?.expiries.get(address) ?? 0, waiting?.get(address) ?? 0, onItsWay);
+      if (until > atMs && until >= atMs + neededMs(ttlSeconds)) return "known";
+      if (closed || (before === undefined && waiting === undefined && !writing.has(name) && !mayBeNew())) {
+        return "limited";
+      }
+      pending.set(name, (waiting ?? new Map<string, number>()).set(address, atMs + holdMs(ttlSeconds)));
+      next();
+      return "learnt";
+    },
+    idle: () =>
+      new Promise((resolve) => {
+        idlers.push(resolve);
+        next();
+      }),
+    async close() {
+      closed = true;
+      watching.unsubscribe();
+      clearTimeout(pause);
+      pause = undefined;
+      next();
+      while (writing.size > 0) await Promise.all([...writing.values()].map(({ done }) => done));
+    },
+  };
+}

@@ -1,0 +1,1 @@
+export { type AnswerResult, createDnsObserver, type DnsMetrics, type DnsObserver } from "./dns-observer.ts";
