@@ -94,6 +94,9 @@ export interface AclAnswer {
   readonly name: string | undefined;
   readonly direction: "ingress" | "egress";
   readonly priority: number;
+  /** Of the southbound flows that are made of it. */
+  readonly flowPriority: number;
+  /** Undefined where the database's schema knows none. */
   readonly tier: number | undefined;
   readonly match: string;
   readonly action: string;
@@ -109,9 +112,15 @@ export interface AclAnswer {
 export interface AclRuleOrigin {
   readonly policy: { readonly kind: PolicyKind; readonly name: string };
   readonly direction: Direction;
-  /** Absent for what no single rule makes, as isolation. */
-  readonly rule: number | undefined;
-  readonly ruleName: string | undefined;
+  /** Absent for the row that stands for a whole policy, when priorities are too few. */
+  readonly rule?: number;
+  readonly ruleName?: string;
+  /** Tells the rows of one rule apart. */
+  readonly piece: string;
+  /** It stands for the same as another row, over pods whose namespace logs. */
+  readonly logged: boolean;
+  /** The rule whose Pass this row carries out: it stands above the rules that it passes by. */
+  readonly pass?: { readonly policy: string; readonly rule: number };
 }
 
 /** What `POST /v1/plan` answers. */

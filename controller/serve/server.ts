@@ -16,6 +16,8 @@ export interface StatusServerOptions {
   readonly bindAddress: string;
   readonly readiness: () => Readiness;
   readonly registry: Registry;
+  /** What is served below `/v1`. */
+  readonly api?: Hono;
 }
 
 export interface StatusServer {
@@ -32,7 +34,7 @@ export function parseBindAddress(text: string): { readonly host: string; readonl
   return { host: match[1] ?? match[2] ?? "", port };
 }
 
-/** Serves `/healthz`, `/readyz` and `/metrics`. Rejects with the system's error when the address can't be bound. */
+/** Serves `/healthz`, `/readyz`, `/metrics` and the API. Rejects with the system's error when the address can't be bound. */
 export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
   const address = parseBindAddress(options.bindAddress);
   if (address === undefined) throw new TypeError(`${options.bindAddress} is not host:port`);
@@ -47,6 +49,7 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
     context.header("content-type", options.registry.contentType);
     return context.body(await options.registry.metrics());
   });
+  if (options.api !== undefined) app.route("/v1", options.api);
   const server = createAdaptorServer({ fetch: app.fetch });
   server.listen(address.port, address.host === "" ? undefined : address.host);
   await once(server, "listening");
