@@ -7,11 +7,13 @@ import { benchServices } from "../../controller/bench-services.ts";
 import { benchClient } from "../../ovsdb-client-ts/bench.ts";
 import { benchAnnouncements } from "./announce.ts";
 import { benchCni } from "./cni.ts";
+import { benchPolicyLatency } from "./policy-latency.ts";
 import {
   announceTables,
   clientTables,
   cniTables,
   controllerTables,
+  policyLatencyTables,
   serviceTables,
   type Table,
   toMarkdown,
@@ -48,6 +50,13 @@ const sections: Readonly<
     run: async () => {
       const figures = await benchAnnouncements();
       return { figures, tables: announceTables(figures) };
+    },
+  },
+  "policy-latency": {
+    title: "Policies: from the API server to the wire",
+    run: async () => {
+      const figures = await benchPolicyLatency();
+      return { figures, tables: policyLatencyTables(figures) };
     },
   },
   cni: {

@@ -3,6 +3,7 @@ import type { ServiceFigures } from "../../controller/bench-services.ts";
 import type { BenchFigures as ClientFigures } from "../../ovsdb-client-ts/bench.ts";
 import type { AnnouncementFigures } from "./announce.ts";
 import type { CniFigures } from "./cni.ts";
+import type { PolicyLatencyFigures } from "./policy-latency.ts";
 
 /** Figures as rows of text; the first row is the heading. */
 export type Table = readonly (readonly string[])[];
@@ -135,6 +136,21 @@ export function cniTables(figures: CniFigures): readonly Table[] {
       row("DEL, as the runtime sees it", figures.del),
       row("the plugin's exec alone (VERSION)", figures.version),
       row("pod created to Ready", figures.podReady),
+    ],
+  ];
+}
+
+export function policyLatencyTables(figures: PolicyLatencyFigures): readonly Table[] {
+  const samples = { added: figures.rounds, changed: 2 * figures.rounds, removed: figures.rounds };
+  return [
+    [
+      [`${count(figures.pods)} pods, ${count(figures.policies)} policies`, "times", "p50", "p99", "max"],
+      ...Object.entries(figures.latencies).flatMap(([direction, latencies]) =>
+        (["added", "changed", "removed"] as const).map((change) => {
+          const { p50Ms, p99Ms, maxMs } = latencies[change];
+          return [`${direction}, policy ${change}`, count(samples[change]), ms(p50Ms), ms(p99Ms), ms(maxMs)];
+        }),
+      ),
     ],
   ];
 }
