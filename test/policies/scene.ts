@@ -68,6 +68,8 @@ export interface State {
   /** By key; who is not named has its first labels. */
   readonly podLabels?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly namespaceLabels?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What of each namespace's decisions is logged; that must change none. */
+  readonly logged?: Readonly<Record<string, "deny" | "allow" | "all">>;
 }
 
 /** What of a world is not up to the state: who has which address. */
@@ -77,9 +79,16 @@ export interface Places {
   podAddresses(key: string): readonly string[];
 }
 
-export function namespaceObjects({ namespaceLabels = {} }: Pick<State, "namespaceLabels">): readonly Namespace[] {
+export function namespaceObjects({
+  namespaceLabels = {},
+  logged = {},
+}: Pick<State, "namespaceLabels" | "logged">): readonly Namespace[] {
   return Object.entries(sceneNamespaces).map(([name, labels]) => ({
-    metadata: { name, labels: { "kubernetes.io/metadata.name": name, ...(namespaceLabels[name] ?? labels) } },
+    metadata: {
+      name,
+      labels: { "kubernetes.io/metadata.name": name, ...(namespaceLabels[name] ?? labels) },
+      ...(logged[name] === undefined ? {} : { annotations: { "ovenbird.io/log-policy": logged[name] } }),
+    },
   }));
 }
 
