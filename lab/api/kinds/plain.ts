@@ -199,7 +199,7 @@ const networkPolicy = plain({
       for (const port of objectsOf(rule.ports)) port.protocol ??= "TCP";
     }
     if (!Array.isArray(spec.policyTypes) || spec.policyTypes.length === 0) {
-      spec.policyTypes = spec.egress === undefined ? ["Ingress"] : ["Ingress", "Egress"];
+      spec.policyTypes = objectsOf(spec.egress).length === 0 ? ["Ingress"] : ["Ingress", "Egress"];
     }
   },
   validate: policyCauses,
