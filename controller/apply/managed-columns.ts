@@ -96,12 +96,17 @@ const managedColumns = {
     "options",
     "external_ids",
   ],
+  Meter: ["name", "unit", "bands", "fair", "external_ids"],
+  Meter_Band: ["action", "rate", "burst_size", "external_ids"],
   Load_Balancer: ["name", "vips", "protocol", "selection_fields", "options", "external_ids"],
   Load_Balancer_Group: ["name", "load_balancer"],
   DHCP_Options: ["cidr", "options", "external_ids"],
   Gateway_Chassis: ["name", "chassis_name", "priority", "options", "external_ids"],
   Chassis_Template_Var: ["chassis", "variables", "external_ids"],
 } as const satisfies ManagedColumns;
+
+/** Columns that newer schemas have than the one our types are made from. */
+const newerColumns: Readonly<Partial<Record<keyof typeof managedColumns, readonly string[]>>> = { ACL: ["tier"] };
 
 /**
  * Set columns of our rows whose content is the union of {@link Membership}s: what else is found in one of them and
@@ -138,7 +143,8 @@ export function managedTables(schema: DatabaseSchema): ManagedTables {
   return new Map(
     names.map((name) => {
       const table = schema.tables[name];
-      const wanted: readonly string[] = managedColumns[name as keyof typeof managedColumns];
+      const known = name as keyof typeof managedColumns;
+      const wanted: readonly string[] = [...managedColumns[known], ...(newerColumns[known] ?? [])];
       const columns = new Map<string, ColumnKind>();
       const references = new Map<string, string>();
       for (const column of wanted) {

@@ -2,8 +2,9 @@ import type { Family } from "../ipam/address.ts";
 import type { Protocol, ServiceRecord } from "../state/service.ts";
 import type { Bundle } from "./desired.ts";
 import { serviceOwner } from "./load-balancer.ts";
+import { oneOf } from "./match.ts";
 import { desiredRow } from "./owner.ts";
-import { tenantRouterUuid } from "./tenant-router.ts";
+import { tenantRouterPolicy } from "./router-policies.ts";
 
 const allowPriority = 2001;
 const dropPriority = 2000;
@@ -14,10 +15,6 @@ export interface RestrictedAddress {
   readonly family: Family;
   readonly protocol: Protocol;
   readonly ports: readonly number[];
-}
-
-function oneOf(values: readonly (string | number)[]): string {
-  return values.length === 1 ? `${values[0]}` : `{${values.join(", ")}}`;
 }
 
 /**
@@ -46,11 +43,5 @@ export function sourceRangePolicies(service: ServiceRecord, restricted: readonly
     });
     return [allow, drop];
   });
-  const memberships = rows.map(({ uuid }) => ({
-    table: "Logical_Router" as const,
-    row: tenantRouterUuid,
-    column: "policies",
-    member: uuid,
-  }));
-  return { rows, memberships };
+  return { rows, memberships: rows.map(tenantRouterPolicy) };
 }

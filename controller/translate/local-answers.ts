@@ -4,12 +4,13 @@ import { locate } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Protocol } from "../state/service.ts";
 import type { DesiredRow, Membership, Owner } from "./desired.ts";
+import { oneOf } from "./match.ts";
 import { defaultTenant, managementPort, tenantToSwitch } from "./names.ts";
 import { nodeAddressSet } from "./node-addresses.ts";
 import { nodeFamilies } from "./node-topology.ts";
 import { desiredRow } from "./owner.ts";
+import { tenantRouterPolicy } from "./router-policies.ts";
 import type { ServiceNode } from "./service-nodes.ts";
-import { tenantRouterUuid } from "./tenant-router.ts";
 
 /** Behind the ways to NodePorts of other nodes, which pods' connections go; before everything that routes. */
 const priority = 1450;
@@ -34,8 +35,6 @@ function addressesByPort(backends: readonly string[]): Map<string, string[]> {
   }
   return byPort;
 }
-
-const oneOf = (values: readonly string[]): string => (values.length === 1 ? `${values[0]}` : `{${values.join(", ")}}`);
 
 /**
  * The way back to a node that asked for a NodePort whose external traffic policy is Local, for itself or for one of its
@@ -68,6 +67,5 @@ export function localAnswers(
     action: "reroute",
     nexthops: [gateway],
   });
-  const membership = { table: "Logical_Router" as const, row: tenantRouterUuid, column: "policies", member: row.uuid };
-  return { row, membership };
+  return { row, membership: tenantRouterPolicy(row) };
 }

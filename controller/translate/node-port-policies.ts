@@ -1,12 +1,13 @@
 import { isIP } from "node:net";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow } from "./desired.ts";
+import { oneOf } from "./match.ts";
 import { defaultTenant, managementPort, tenantToSwitch } from "./names.ts";
 import { nodeAddressSet } from "./node-addresses.ts";
 import { nodeOwner } from "./node-owner.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow } from "./owner.ts";
-import { tenantRouterUuid } from "./tenant-router.ts";
+import { tenantRouterPolicy } from "./router-policies.ts";
 
 /**
  * A pod's way to NodePorts of other nodes: out by its own node's gateway and over the underlay, as a client from
@@ -28,7 +29,7 @@ export function nodePortPolicies(network: NetworkConfig, { name, block, addresse
       // An address of its own is balanced on the switch; what isn't balanced is for the node itself.
       desiredRow("Logical_Router_Policy", owner, `nodeport.own.ipv${family}`, {
         priority: 1401,
-        match: `${fromHere} && ${destination} == ${own.length === 1 ? own[0] : `{${own.join(", ")}}`}`,
+        match: `${fromHere} && ${destination} == ${oneOf(own)}`,
         action: "allow",
       }),
       desiredRow("Logical_Router_Policy", owner, `nodeport.ipv${family}`, {
@@ -39,11 +40,5 @@ export function nodePortPolicies(network: NetworkConfig, { name, block, addresse
       }),
     ];
   });
-  const memberships = rows.map(({ uuid }) => ({
-    table: "Logical_Router" as const,
-    row: tenantRouterUuid,
-    column: "policies",
-    member: uuid,
-  }));
-  return { rows, memberships };
+  return { rows, memberships: rows.map(tenantRouterPolicy) };
 }

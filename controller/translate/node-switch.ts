@@ -1,11 +1,16 @@
+import { isIP } from "node:net";
 import { routerOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow } from "./desired.ts";
 import { groupRow, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
+import { oneOf } from "./match.ts";
 import { defaultTenant, nodeSwitch, switchToTenant, tenantToSwitch } from "./names.ts";
 import { nodeOwner } from "./node-owner.ts";
 import { macInBlock, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
+import { subjectsGroup } from "./policy-groups.ts";
+import { switchAcls } from "./policy-infrastructure.ts";
+import { infrastructurePriorities, type PolicyLayout } from "./policy-layout.ts";
 import { tenantRouterUuid } from "./tenant-router.ts";
 
 export { nodeOwner } from "./node-owner.ts";
@@ -18,13 +23,13 @@ export function nodeSwitchUuid(name: string): string {
 /**
  * Drops what is still for an address of the services' networks after load balancing: nobody has it. Else the switch would
  * commit such a flow untranslated, and a UDP client that goes on sending would stay with that when the Service comes.
- * Drops alone make no ACL stateful: no further pass through connection tracking.
+ * Drops alone make no ACL stateful: no further pass through connection tracking. It stands above all that policies allow.
  */
 function serviceGuards({ services }: NetworkConfig, node: string): DesiredRow[] {
   return services.cidrs.map(({ family, text }) =>
     desiredRow("ACL", nodeOwner(node), `services.ipv${family}`, {
       direction: "from-lport",
-      priority: 1,
+      priority: infrastructurePriorities.serviceGuard,
       match: `ip${family}.dst == ${text}`,
       action: "drop",
       options: { "apply-after-lb": "true" },
@@ -33,10 +38,29 @@ function serviceGuards({ services }: NetworkConfig, node: string): DesiredRow[] 
 }
 
 /**
+ * A node reaches its own pods, whatever policies say: their probes come from it. It may speak from its management address or from
+ * any of its own.
+ */
+function ownNodeAcl(network: NetworkConfig, { name, block, addresses }: NodeTopology): DesiredRow {
+  const sources = nodeFamilies(network, block).map(({ family, management }) => {
+    const own = [management, ...addresses.filter((address) => isIP(address) === family)];
+    return `ip${family}.src == ${oneOf(own)}`;
+  });
+  return desiredRow("ACL", nodeOwner(name), "pods", {
+    direction: "to-lport",
+    priority: infrastructurePriorities.always,
+    match: `outport == @${subjectsGroup.name} && (${sources.join(" || ")})`,
+    // Alone it makes no switch a stateful one.
+    action: "allow",
+  });
+}
+
+/**
  * The node's switch and its link to the tenant router. `other_config:subnet` stays unset: addresses are given here, and
  * northd's own allocator would only cost it a bitmap per switch and a look at every port.
  */
-export function nodeSwitchBundle(network: NetworkConfig, { name, block, zone }: NodeTopology): Bundle {
+export function nodeSwitchBundle(network: NetworkConfig, topology: NodeTopology, layout: PolicyLayout): Bundle {
+  const { name, block, zone } = topology;
   const owner = nodeOwner(name);
   const row = desiredRow("Logical_Switch", owner, "switch", { name: nodeSwitch(name) });
   const routerPort = desiredRow("Logical_Router_Port", owner, "switch", {
@@ -51,9 +75,9 @@ export function nodeSwitchBundle(network: NetworkConfig, { name, block, zone }: 
     options: { "router-port": tenantToSwitch(defaultTenant, name) },
   });
   const group = nodeSwitchGroup(name);
-  const guards = serviceGuards(network, name);
+  const acls = [...serviceGuards(network, name), ownNodeAcl(network, topology), ...switchAcls(network, owner, layout)];
   return {
-    rows: [row, routerPort, switchPort, groupRow(group), ...guards],
+    rows: [row, routerPort, switchPort, groupRow(group), ...acls],
     memberships: [
       { table: "Logical_Router", row: tenantRouterUuid, column: "ports", member: routerPort.uuid },
       { table: "Logical_Switch", row: row.uuid, column: "ports", member: switchPort.uuid },
@@ -63,7 +87,7 @@ export function nodeSwitchBundle(network: NetworkConfig, { name, block, zone }: 
         column: "load_balancer_group",
         member: uuid,
       })),
-      ...guards.map(({ uuid }) => ({
+      ...acls.map(({ uuid }) => ({
         table: "Logical_Switch" as const,
         row: row.uuid,
         column: "acls",

@@ -11,15 +11,16 @@ import { nodeAddressesBundle } from "./node-addresses.ts";
 import { nodePortPolicies } from "./node-port-policies.ts";
 import { nodeSwitchBundle } from "./node-switch.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
+import { bands, type PolicyLayout } from "./policy-layout.ts";
 
 /**
  * All rows of a node. Before its agent has named the chassis there are only the switch and the management port, so that
  * pods can have their ports; the way out comes with the gateway.
  */
-export function nodeBundle(network: NetworkConfig, topology: NodeTopology): Bundle {
+export function nodeBundle(network: NetworkConfig, topology: NodeTopology, layout: PolicyLayout = bands): Bundle {
   const { chassis } = topology;
   const parts = [
-    nodeSwitchBundle(network, topology),
+    nodeSwitchBundle(network, topology, layout),
     managementPortBundle(network, topology),
     nodeAddressesBundle(network, topology),
     chassisTemplateVarBundle(topology),

@@ -53,7 +53,8 @@ export const networkPolicyPriorities = {
 /** The Baseline tier: level after level, from the first on; the last is kept for policies that have no place. */
 export const baselinePriorities = { first: 10299, last: 10 } as const;
 
-const bands: PolicyLayout = Object.freeze({
+/** For schemas without tiers. */
+export const bands: PolicyLayout = Object.freeze({
   kind: "bands",
   tier: Object.freeze({ Admin: undefined, NetworkPolicy: undefined, Baseline: undefined }),
 });

@@ -7,19 +7,22 @@ import { defaultTenant, joinSwitch, joinToTenant, tenantToJoin } from "./names.t
 import { nodeAddressSets } from "./node-addresses.ts";
 import { macOnJoin, tenantJoinOffset } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
+import { policyInfrastructure } from "./policy-infrastructure.ts";
+import { bands, type PolicyLayout } from "./policy-layout.ts";
+import { tenantRouterPolicy, tenantRouterUuid } from "./router-policies.ts";
 import { tenantOwner } from "./tenant-owner.ts";
 
+export { tenantRouterUuid } from "./router-policies.ts";
 export { tenantOwner } from "./tenant-owner.ts";
 
-/** The tenant's router; node bundles hang their ports and routes on it. */
-export const tenantRouterUuid = rowUuid("Logical_Router", ownerText(tenantOwner, "router"));
 /** The switch between the tenant's router and the nodes' gateway routers. */
 export const joinSwitchUuid = rowUuid("Logical_Switch", ownerText(tenantOwner, "join"));
 
 /**
- * The tenant router and the join switch with the link between them, and the load balancer group of all gateways.
+ * The tenant router and the join switch with the link between them, the load balancer group of all gateways, and what policies
+ * stand on.
  */
-export function tenantBundle(network: NetworkConfig): Bundle {
+export function tenantBundle(network: NetworkConfig, layout: PolicyLayout = bands): Bundle {
   const routerPort = desiredRow("Logical_Router_Port", tenantOwner, "join", {
     name: tenantToJoin(defaultTenant),
     mac: macOnJoin(network, tenantJoinOffset),
@@ -41,10 +44,10 @@ export function tenantBundle(network: NetworkConfig): Bundle {
       action: "drop",
     }),
   );
+  const policies = policyInfrastructure(layout);
   const memberships: Membership[] = [
-    ...leftovers.map(
-      ({ uuid }): Membership => ({ table: "Logical_Router", row: tenantRouterUuid, column: "policies", member: uuid }),
-    ),
+    ...policies.memberships,
+    ...leftovers.map(tenantRouterPolicy),
     { table: "Logical_Router", row: tenantRouterUuid, column: "ports", member: routerPort.uuid },
     { table: "Logical_Switch", row: joinSwitchUuid, column: "ports", member: switchPort.uuid },
   ];
@@ -61,6 +64,7 @@ export function tenantBundle(network: NetworkConfig): Bundle {
       ...leftovers,
       ...nodeAddressSets(network),
       groupRow(gatewaysGroup),
+      ...policies.rows,
     ],
     memberships,
   };

@@ -47,7 +47,8 @@ describe("the tenant", () => {
         networks: ["100.64.0.1/16", "fd98::1/64"],
       },
     });
-    expect(bundle.memberships.map(({ row, column }) => [row, column])).toEqual([
+    const topology = bundle.memberships.filter(({ column }) => column !== "acls");
+    expect(topology.map(({ row, column }) => [row, column])).toEqual([
       [tenantRouterUuid, "policies"],
       [tenantRouterUuid, "policies"],
       [tenantRouterUuid, "ports"],
@@ -109,13 +110,23 @@ describe("a node", () => {
 
   it("lets nothing be committed that is still for an address of a service after load balancing", () => {
     const bundle = nodeBundle(dualStack, bare);
-    const guard = { direction: "from-lport", priority: 1, action: "drop", options: { "apply-after-lb": "true" } };
-    expect(rowsOf(bundle, "ACL")).toEqual({
+    const guard = { direction: "from-lport", priority: 32700, action: "drop", options: { "apply-after-lb": "true" } };
+    expect(rowsOf(bundle, "ACL")).toMatchObject({
       "Node/n7#services.ipv4": { ...guard, match: "ip4.dst == 10.96.0.0/16" },
       "Node/n7#services.ipv6": { ...guard, match: "ip6.dst == fd00:10:96::/112" },
     });
     const members = bundle.memberships.filter(({ column }) => column === "acls");
-    expect(members.map(({ row }) => row)).toEqual([nodeSwitchUuid("n7"), nodeSwitchUuid("n7")]);
+    expect(members.map(({ row }) => row)).toEqual(Array.from({ length: 5 }, () => nodeSwitchUuid("n7")));
+  });
+
+  it("lets itself in to its own pods, from each of its addresses", () => {
+    expect(rowsOf(nodeBundle(dualStack, withGateway), "ACL")["Node/n7#pods"]).toEqual({
+      direction: "to-lport",
+      priority: 32600,
+      match:
+        "outport == @policy.subjects && (ip4.src == {10.244.5.2, 192.168.0.7} || ip6.src == {fd00:10:244:5::2, fc00::7})",
+      action: "allow",
+    });
   });
 
   it("with a gateway has its way out in both families", () => {

@@ -1,0 +1,55 @@
+import type { Uuid } from "ovsdb-client-ts";
+import type { Direction, PolicyTier } from "../state/policy.ts";
+import type { DesiredRow, Membership } from "./desired.ts";
+import type { PolicyLayout } from "./policy-layout.ts";
+
+/** Ingress of a pod is judged on the way to its port; egress where a backend has been chosen, so by that and not by the service's address. */
+const stages: Readonly<Record<Direction, { readonly port: string; readonly columns: DesiredRow["columns"] }>> = {
+  ingress: { port: "outport", columns: { direction: "to-lport", options: {} } },
+  egress: { port: "inport", columns: { direction: "from-lport", options: { "apply-after-lb": "true" } } },
+};
+
+export interface AclInput {
+  readonly uuid: Uuid;
+  /** With its part. */
+  readonly owner: string;
+  readonly direction: Direction;
+  /** Of egress: by the address that the pod has asked for. */
+  readonly beforeBalancing?: boolean;
+  readonly priority: number;
+  readonly tier: PolicyTier;
+  readonly action: "allow" | "allow-related" | "allow-stateless" | "drop" | "pass";
+  /** Names of port groups: the pod is in all of them. */
+  readonly groups: readonly string[];
+  /** What else it matches; empty strings say nothing. */
+  readonly match: readonly string[];
+  readonly log: DesiredRow["columns"];
+}
+
+/** An ACL of pods. */
+export function aclRow(
+  { uuid, owner, direction, beforeBalancing, priority, tier, action, groups, match, log }: AclInput,
+  layout: PolicyLayout,
+): DesiredRow {
+  const { port, columns } = stages[direction];
+  const said = match.filter((part) => part !== "");
+  const ofTier = layout.tier[tier];
+  return {
+    table: "ACL",
+    uuid,
+    owner,
+    columns: {
+      ...columns,
+      ...(beforeBalancing === true ? { options: {} } : {}),
+      priority,
+      match: [...groups.map((name) => `${port} == @${name}`), ...(said.length === 0 ? ["ip"] : said)].join(" && "),
+      action,
+      ...(ofTier === undefined ? {} : { tier: ofTier }),
+      ...log,
+    },
+  };
+}
+
+export function groupAcl(group: Uuid, acl: Uuid): Membership {
+  return { table: "Port_Group", row: group, column: "acls", member: acl };
+}

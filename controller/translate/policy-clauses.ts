@@ -1,0 +1,98 @@
+import type { PolicyRule, TransportProtocol } from "../state/policy.ts";
+import { namedPortKey, type PodSelector, podSelector, type Requirement } from "../state/selector.ts";
+import { commonPeers, type Peers, type PeerTerm, peersOf } from "./policy-peers.ts";
+import { commonPorts, numberedPorts, onePort, type Ports } from "./policy-ports.ts";
+import type { PolicySets } from "./policy-sets.ts";
+import { possibleIntersection } from "./selector-contradiction.ts";
+
+/** What one ACL can match: a part of what a rule does. */
+export interface Clause {
+  /** Tells the clauses of a rule apart: `numbers`, or `tcp-http-8080`. */
+  readonly piece: string;
+  /** The subject's pods are in all of these. */
+  readonly subjects: readonly PodSelector[];
+  readonly peers: Peers;
+  readonly ports: Ports;
+}
+
+const everyPod = podSelector({});
+
+function withPort(selector: PodSelector, protocol: TransportProtocol, name: string, number: number): PodSelector {
+  const requirement: Requirement = {
+    key: namedPortKey(protocol, name),
+    operator: "In",
+    values: [String(number)],
+  };
+  return podSelector({
+    namespace: selector.namespace,
+    namespaceRequirements: selector.namespaceRequirements,
+    podRequirements: [...selector.podRequirements, requirement],
+  });
+}
+
+type NamedPort = Extract<Exclude<PolicyRule["ports"], "any">[number], { readonly kind: "named" }>;
+
+/** Of ingress: the pods of the subject that call a port so, each number for itself. */
+function namedIngress(subject: PodSelector, rule: PolicyRule, port: NamedPort, sets: PolicySets): Clause[] {
+  const { protocol, name } = port;
+  return sets.portNumbers(subject, protocol, name).map((number) => ({
+    piece: `${protocol}-${name}-${number}`,
+    subjects: [withPort(subject, protocol, name, number)],
+    peers: peersOf(rule.peers),
+    ports: onePort(protocol, number),
+  }));
+}
+
+/** Of egress: the peers that call a port so. Only pods have names for ports. */
+function namedEgress(subject: PodSelector, rule: PolicyRule, port: NamedPort, sets: PolicySets): Clause[] {
+  const { protocol, name } = port;
+  const selectors =
+    rule.peers === "any" ? [everyPod] : rule.peers.flatMap((peer) => (peer.kind === "pods" ? [peer.selector] : []));
+  const byNumber = new Map<number, PeerTerm[]>();
+  for (const selector of selectors) {
+    for (const number of sets.portNumbers(selector, protocol, name)) {
+      const terms = byNumber.get(number) ?? [];
+      terms.push([{ kind: "pods", selector: withPort(selector, protocol, name, number) }]);
+      byNumber.set(number, terms);
+    }
+  }
+  return [...byNumber].map(([number, peers]) => ({
+    piece: `${protocol}-${name}-${number}`,
+    subjects: [subject],
+    peers,
+    ports: onePort(protocol, number),
+  }));
+}
+
+/** What a rule matches, named ports resolved. */
+export function clausesOf(subject: PodSelector, rule: PolicyRule, sets: PolicySets): readonly Clause[] {
+  const numbered = numberedPorts(rule.ports);
+  const clauses: Clause[] =
+    numbered === undefined
+      ? []
+      : [{ piece: "numbers", subjects: [subject], peers: peersOf(rule.peers), ports: numbered }];
+  if (rule.ports === "any") return clauses;
+  const seen = new Set<string>();
+  for (const port of rule.ports) {
+    if (port.kind !== "named" || seen.has(namedPortKey(port.protocol, port.name))) continue;
+    seen.add(namedPortKey(port.protocol, port.name));
+    clauses.push(...(rule.direction === "ingress" ? namedIngress : namedEgress)(subject, rule, port, sets));
+  }
+  return clauses;
+}
+
+/** What both match; undefined where nothing can. */
+export function commonClause(a: Clause, b: Clause): Clause | undefined {
+  const ports = commonPorts(a.ports, b.ports);
+  if (ports === undefined) return undefined;
+  const subjects = [...a.subjects];
+  for (const subject of b.subjects) {
+    if (subjects.some(({ text }) => text === subject.text)) continue;
+    if (subjects.some((other) => possibleIntersection(other, subject) === undefined)) return undefined;
+    subjects.push(subject);
+  }
+  const peers = commonPeers(a.peers, b.peers);
+  if (peers !== "any" && peers.length === 0) return undefined;
+  const pieces = [a, b].map(({ piece }) => piece);
+  return { piece: pieces.every((piece) => piece === "numbers") ? "numbers" : pieces.join("+"), subjects, peers, ports };
+}

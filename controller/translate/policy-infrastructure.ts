@@ -1,0 +1,88 @@
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Bundle, DesiredRow, Owner } from "./desired.ts";
+import { hairpinAddresses } from "./hairpin.ts";
+import { isolationBundle } from "./isolation.ts";
+import { ownerText, rowUuid } from "./owner.ts";
+import { type AclInput, aclRow, groupAcl } from "./policy-acl.ts";
+import { subjectsGroup, tenantGroupRows } from "./policy-groups.ts";
+import { infrastructurePriorities, lastPriorities, type PolicyLayout } from "./policy-layout.ts";
+import { logColumns, logMeterRows } from "./policy-log.ts";
+import { tenantOwner } from "./tenant-owner.ts";
+
+const silent = logColumns(undefined);
+
+type Rule = Pick<AclInput, "direction" | "beforeBalancing" | "priority" | "tier" | "action" | "match">;
+
+function row(owner: Owner, part: string, groups: readonly string[], rule: Rule, layout: PolicyLayout): DesiredRow {
+  const text = ownerText(owner, `policy.${part}`);
+  return aclRow({ ...rule, uuid: rowUuid("ACL", text), owner: text, groups, log: silent }, layout);
+}
+
+/**
+ * Up to which port a server may be expected: what comes from one of these and goes to a higher one is an answer. By this, and not by
+ * connection tracking, SCTP's answers are told: Open vSwitch's own tracking (before 3.2) sees no SCTP ports, so that one association
+ * between two addresses would let in all others, both ways.
+ */
+const sctpAnswer = "sctp.src < 32768 && sctp.dst >= 32768";
+
+/** What holds for pods that some policy selects, whatever it says. */
+function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
+  const always = { priority: infrastructurePriorities.always, tier: "Admin" } as const;
+  return [
+    [
+      "hairpin",
+      {
+        ...always,
+        direction: "ingress",
+        // It also makes the switch a stateful one, on which answers pass: drops alone would not.
+        action: "allow-related",
+        match: [`(ip4.src == ${hairpinAddresses[4]} || ip6.src == ${hairpinAddresses[6]})`],
+      },
+    ],
+    // Tracked, since it may have to be translated back; but not committed, for `ct.trk` holds only once it was looked up.
+    [
+      "sctp.answers.ingress",
+      { ...always, direction: "ingress", action: "allow-stateless", match: [sctpAnswer, "ct.trk"] },
+    ],
+    ["sctp.answers.egress", { ...always, direction: "egress", action: "allow-related", match: [sctpAnswer] }],
+    [
+      "sctp.ingress",
+      {
+        direction: "ingress",
+        priority: lastPriorities.sctpOfSubjects,
+        tier: "Baseline",
+        action: "allow-stateless",
+        match: ["sctp.dst < 32768"],
+      },
+    ],
+  ];
+}
+
+/**
+ * What a node's switch has for SCTP, for all of its pods: between the cluster's addresses it isn't tracked, whoever sends it; nor is
+ * committed what comes to a pod.
+ */
+export function switchAcls(
+  { families }: Pick<NetworkConfig, "families">,
+  owner: Owner,
+  layout: PolicyLayout,
+): readonly DesiredRow[] {
+  const last = { priority: lastPriorities.sctp, tier: "Baseline", action: "allow-stateless" } as const;
+  const within = families.map(({ family, cluster }) => `ip${family}.dst == ${cluster.text}`).join(" || ");
+  const match = ["sctp", families.length === 1 ? within : `(${within})`];
+  return [
+    // Before load balancing: there all that no ACL matches is marked to be committed.
+    row(owner, "sctp.egress", [], { ...last, direction: "egress", beforeBalancing: true, match }, layout),
+    row(owner, "sctp.ingress", [], { ...last, direction: "ingress", match: ["sctp", "ct.new"] }, layout),
+  ];
+}
+
+/** What policies stand on: the tenant's groups with their ACLs, and the meter of those that log. */
+export function policyInfrastructure(layout: PolicyLayout): Bundle {
+  const isolation = isolationBundle(layout);
+  const subjects = subjectRules().map(([part, rule]) => row(tenantOwner, part, [subjectsGroup.name], rule, layout));
+  return {
+    rows: [...tenantGroupRows(), ...isolation.rows, ...subjects, ...logMeterRows()],
+    memberships: [...isolation.memberships, ...subjects.map(({ uuid }) => groupAcl(subjectsGroup.uuid, uuid))],
+  };
+}

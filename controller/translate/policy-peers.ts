@@ -1,0 +1,114 @@
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Direction, Peer } from "../state/policy.ts";
+import { coverage } from "./address-blocks.ts";
+import type { AddressSetContent, PolicySets } from "./policy-sets.ts";
+import { possibleIntersection } from "./selector-contradiction.ts";
+
+/** Addresses that all of these hold: usually one alone. */
+export type PeerTerm = readonly AddressSetContent[];
+
+/** Whoever some term holds; `any` is everybody, no term nobody. */
+export type Peers = "any" | readonly PeerTerm[];
+
+/** A rule's peers; its address blocks are one content, each selector another. */
+export function peersOf(peers: readonly Peer[] | "any"): Peers {
+  if (peers === "any") return "any";
+  const terms: PeerTerm[] = [];
+  const blocks = peers.flatMap((peer) => (peer.kind === "networks" ? [peer.block] : []));
+  if (blocks.length > 0) terms.push([{ kind: "networks", blocks }]);
+  const names = peers.flatMap((peer) => (peer.kind === "domains" ? peer.names : []));
+  if (names.length > 0) terms.push([{ kind: "domains", names }]);
+  for (const peer of peers) {
+    if (peer.kind === "pods") terms.push([{ kind: "pods", selector: peer.selector }]);
+    if (peer.kind === "nodes") terms.push([{ kind: "nodes", requirements: peer.requirements }]);
+  }
+  return terms;
+}
+
+/** Two contents as one, where there is one that says what both hold; undefined when nothing can be in both. */
+function joined(a: AddressSetContent, b: AddressSetContent): PeerTerm | undefined {
+  if (a.kind === "pods" && b.kind === "pods") {
+    const selector = possibleIntersection(a.selector, b.selector);
+    return selector && [{ kind: "pods", selector }];
+  }
+  if (a.kind === "networks" && b.kind === "networks") {
+    const within = [...(a.within ?? []), b.blocks, ...(b.within ?? [])];
+    return [{ kind: "networks", blocks: a.blocks, within }];
+  }
+  if (a.kind === "nodes" && b.kind === "nodes") {
+    return [{ kind: "nodes", requirements: [...a.requirements, ...b.requirements] }];
+  }
+  if ((a.kind === "nodes" && b.kind === "pods") || (a.kind === "pods" && b.kind === "nodes")) return undefined;
+  return [a, b];
+}
+
+function commonTerm(a: PeerTerm, b: PeerTerm): PeerTerm | undefined {
+  let held: PeerTerm = a;
+  for (const content of b) {
+    const same = held.findIndex(({ kind }) => kind === content.kind);
+    const partner = held[same < 0 ? 0 : same];
+    if (partner === undefined) return undefined;
+    const both = joined(partner, content);
+    if (both === undefined) return undefined;
+    held = [...held.filter((other) => other !== partner), ...both];
+  }
+  return held;
+}
+
+/** Whoever is among both. */
+export function commonPeers(a: Peers, b: Peers): Peers {
+  if (a === "any") return b;
+  if (b === "any") return a;
+  return a.flatMap((one) => b.flatMap((other) => [commonTerm(one, other) ?? []].filter(({ length }) => length > 0)));
+}
+
+type Families = NetworkConfig["families"];
+
+/** The names of the sets in all of which an address of the family must be; undefined when there can be none. */
+function setNames(term: PeerTerm, { family, cluster }: Families[number], sets: PolicySets): string[] | undefined {
+  let contents = term;
+  if (term.some(({ kind }) => kind === "pods")) {
+    for (const content of term) {
+      if (content.kind !== "networks") continue;
+      // Two sets in one match cost flows by their product: pods are in the clusters' network, so most often one set will do.
+      const covers = [content.blocks, ...(content.within ?? [])].map((blocks) => coverage(blocks, cluster));
+      if (covers.includes("none")) return undefined;
+      if (covers.every((cover) => cover === "all")) contents = contents.filter((other) => other !== content);
+    }
+  }
+  const names: string[] = [];
+  for (const content of contents) {
+    const name = sets.addresses(content, family);
+    if (name === undefined) return undefined;
+    names.push(`$${name}`);
+  }
+  return names;
+}
+
+/**
+ * As an ACL's match says it, with parentheses where it needs them; empty for everybody.
+ * @returns undefined when it can match nobody
+ */
+export function peersMatch(
+  peers: Peers,
+  direction: Direction,
+  families: Families,
+  sets: PolicySets,
+): string | undefined {
+  if (peers === "any") return "";
+  const parts = families.flatMap((family) => {
+    const field = `ip${family.family}.${direction === "ingress" ? "src" : "dst"}`;
+    const terms = peers.flatMap((term) => {
+      const names = setNames(term, family, sets);
+      return names === undefined ? [] : [names];
+    });
+    const single = [...new Set(terms.flatMap((names) => (names.length === 1 ? names : [])))];
+    const several = terms.flatMap((names) =>
+      names.length > 1 ? [`(${names.map((name) => `${field} == ${name}`).join(" && ")})`] : [],
+    );
+    if (single.length === 0) return several;
+    return [`${field} == ${single.length === 1 ? single[0] : `{${single.join(", ")}}`}`, ...several];
+  });
+  if (parts.length === 0) return undefined;
+  return parts.length === 1 ? parts[0] : `(${parts.join(" || ")})`;
+}
