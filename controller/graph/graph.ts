@@ -1,7 +1,11 @@
 import type { NodeNetworkAnnotation, PodNetworkAnnotation } from "@ovenbird/kube";
+import { domainPatternsOf } from "@ovenbird/kube";
+import { createDomainAddresses } from "../domains/domain-addresses.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { DomainRecord } from "../state/domain-name.ts";
 import type { NamespaceRecord } from "../state/namespace.ts";
+import type { NodeRecord } from "../state/node.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
 import type { StateEvent } from "../state/state-event.ts";
 import type { Bundle, BundleChange } from "../translate/desired.ts";
@@ -10,14 +14,21 @@ import { nodeBundle, nodeNetworkOf } from "../translate/node.ts";
 import { nodeOwner } from "../translate/node-switch.ts";
 import { parseOwner } from "../translate/owner.ts";
 import { podNetworkOf, podOwner } from "../translate/pod-port.ts";
+import { type PolicyLayout, policyLayout } from "../translate/policy-layout.ts";
 import type { PreviousBackends } from "../translate/service.ts";
 import { tenantBundle, tenantOwner } from "../translate/tenant-router.ts";
+import { createContentSets } from "./content-sets.ts";
+import { createPolicyModel } from "./create-policy-model.ts";
 import { createNodeGraph } from "./nodes.ts";
+import { createPodSets } from "./pod-sets.ts";
 import { createPodGraph } from "./pods.ts";
+import { createPolicyGraph } from "./policies.ts";
+import type { PolicyModel } from "./policy-model.ts";
+import { policyNodes, sameForPolicies } from "./policy-nodes.ts";
 import { createProblemLog } from "./problem-log.ts";
-import { createSelectorIndex } from "./selector-index.ts";
 import { createServiceNodeIndex } from "./service-node-index.ts";
 import { createServiceGraph } from "./services.ts";
+import type { SetChanges } from "./used-set.ts";
 
 export interface GraphOptions {
   readonly network: NetworkConfig;
@@ -27,12 +38,19 @@ export interface GraphOptions {
   readonly report: (problem: ObjectProblem) => void;
   /** What the database holds for virtual addresses of services; by default nothing. */
   readonly previousBackends?: PreviousBackends;
+  /** Where policies' ACLs stand; by default as every northbound schema can have it. */
+  readonly layout?: PolicyLayout;
 }
 
 /**
- * From the state of nodes, namespaces, pods and services to bundles of rows. An event marks what it touches; `flush` computes
- * that and nothing else. What comes out depends on the current state, on the addresses reserved and on the places that backends have, never on the order
- * or the number of events.
+ * From the state of nodes, namespaces, pods, services, policies and domain names to bundles of rows. An event marks what it
+ * touches; `flush` computes that and nothing else. What comes out depends on the current state, on the addresses reserved and
+ * on the places that backends have, never on the order or the number of events.
+ *
+ *   nodes ─▶ placements ───────────────▶ pods ─▶ ports ◀─ places ─┐
+ *     │                                   └─▶ classes of pods ─▶ pod sets ◀─┐
+ *     ├─▶ addresses ─▶ content sets ◀─ domain names                 ▲       │ asked for
+ *     └─▶ service nodes ─▶ services        └────────── policies ────┴───────┘
  */
 export interface Graph {
   apply(event: StateEvent): void;
@@ -41,6 +59,10 @@ export interface Graph {
    * what comes or changes (tenant, zones, nodes, pods, services), and last the zones that their nodes have left; so an address's
    * former row goes before its next one comes. Nodes that move to a new zone do so after services have come there. The first
    * flush has to see all nodes and pods there are: what was restored for others is given up then, and their rows go.
+   *
+   * So that no pod is open for a moment which policies shut before and after it, sets and groups come first, then pods that
+   * were there join them, policies come and change, pods leave what shuts them and new ones come, policies go, and last the
+   * sets and groups, with whoever is in them. An owner may be in the list twice: see {@link BundleChange}.
    */
   flush(): readonly BundleChange[];
   /** What one owner (`kind/key`, a `#part` is ignored) shall have as of the last flush. */
@@ -48,6 +70,8 @@ export interface Graph {
   /** What the pod's annotation should say, as of the last flush; absent for pods that have no port. */
   podNetwork(key: string): PodNetworkAnnotation | undefined;
   nodeNetwork(key: string): NodeNetworkAnnotation | undefined;
+  /** What decides who reaches whom. */
+  readonly model: PolicyModel;
   /** How many objects are known, have rows, or have a problem. */
   readonly counts: {
     readonly nodes: number;
@@ -56,24 +80,45 @@ export interface Graph {
     readonly ports: number;
     readonly services: number;
     readonly endpoints: number;
+    readonly policies: number;
     readonly problems: number;
   };
 }
 
-export function createGraph({ network, ipam, report, previousBackends = () => undefined }: GraphOptions): Graph {
+const everySchemas = policyLayout({ aclTiers: false, aclPass: false });
+
+export function createGraph(options: GraphOptions): Graph {
+  const { network, ipam, report, previousBackends = () => undefined, layout = everySchemas } = options;
   const namespaces = new Map<string, NamespaceRecord>();
   const problems = createProblemLog(report);
   const serviceNodes = createServiceNodeIndex(network);
   const services = createServiceGraph({ network, nodes: serviceNodes, problems, restored: previousBackends });
-  const index = createSelectorIndex(() => {});
+  const domains = createDomainAddresses();
+  const podSets = createPodSets();
+  const contentSets = createContentSets({
+    network,
+    nodes: () => policyNodes(network, nodes),
+    domainAddresses: domains.of,
+  });
+  const policies = createPolicyGraph({ network, layout, podSets, contentSets });
   const nodes = createNodeGraph({
     network,
     ipam,
     problems,
-    onTopology: (name, topology) => serviceNodes.set(name, topology),
+    onTopology(name, topology) {
+      serviceNodes.set(name, topology);
+      contentSets.touchNodes();
+    },
     onPlacement: (name) => pods.touchNode(name),
   });
-  const pods = createPodGraph({ network, ipam, problems, report, index, placementOf: nodes.placementOf });
+  const pods = createPodGraph({
+    network,
+    ipam,
+    problems,
+    report,
+    index: podSets.index,
+    placementOf: nodes.placementOf,
+  });
   let isFirstFlush = true;
 
   /** What nodes have in common: the tenant's rows, those of zones that came, and of zones that no node is in any more. */
@@ -85,7 +130,7 @@ export function createGraph({ network, ipam, report, previousBackends = () => un
       owner: zoneOwner(zone),
       bundle: zoneBundle(zone),
     }));
-    const tenant = isFirstFlush ? [{ owner: tenantOwner, bundle: tenantBundle(network) }] : [];
+    const tenant = isFirstFlush ? [{ owner: tenantOwner, bundle: tenantBundle(network, layout) }] : [];
     const left = removed.map((zone) => ({ owner: zoneOwner(zone), bundle: undefined }));
     return { changed: [...tenant, ...come], left };
   }
@@ -109,23 +154,41 @@ export function createGraph({ network, ipam, report, previousBackends = () => un
   function applyNamespace(key: string, namespace: NamespaceRecord | undefined): void {
     if (namespace === undefined) namespaces.delete(key);
     else namespaces.set(key, namespace);
-    index.setNamespace(key, namespace?.labels);
+    podSets.index.setNamespace(key, namespace?.labels);
+    policies.applyNamespace(key, namespace?.logPolicy);
+  }
+
+  function applyNode(key: string, node: NodeRecord | undefined): void {
+    if (!sameForPolicies(nodes.records.get(key), node)) contentSets.touchNodes();
+    nodes.apply(key, node);
+  }
+
+  function applyDomain(name: string, domain: DomainRecord | undefined): void {
+    domains.set(name, domain?.addresses ?? []);
+    contentSets.touchDomains(domainPatternsOf(name));
   }
 
   return {
     apply({ kind, change, key, object }) {
-      if (kind === "node") nodes.apply(key, change === "upsert" ? object : undefined);
+      if (kind === "node") applyNode(key, change === "upsert" ? object : undefined);
       else if (kind === "pod") pods.apply(key, change === "upsert" ? object : undefined);
       else if (kind === "service") services.applyService(key, change === "upsert" ? object : undefined);
       else if (kind === "endpointSlice") services.applySlice(key, change === "upsert" ? object : undefined);
+      else if (kind === "policy") policies.apply(key, change === "upsert" ? object : undefined);
+      else if (kind === "domain") applyDomain(key, change === "upsert" ? object : undefined);
       else if (kind === "namespace") applyNamespace(key, change === "upsert" ? object : undefined);
     },
     flush() {
       const vacated = pods.release(isFirstFlush);
       nodes.release(vacated, isFirstFlush);
       const nodeChanges = nodes.flush();
+      const policyChanges = policies.flush();
+      for (const key of podSets.flushPlaces()) pods.touch(key);
       const restored = ipam.takeRestoredOwners();
       const podChanges = pods.flush(restored);
+      const sets: SetChanges = { came: [], left: [] };
+      podSets.flushRows(sets);
+      contentSets.flush(sets);
       const shared = flushShared();
       const serviceChanges = services.flush();
       // Nodes that are at work find the services in the zone that they come to. After a start they keep what they had till the end.
@@ -133,22 +196,29 @@ export function createGraph({ network, ipam, report, previousBackends = () => un
       isFirstFlush = false;
       const before = goneBefore(restored);
       const gone = [before, serviceChanges.gone, podChanges.gone, nodeChanges.gone];
-      const ofNodes = [nodeChanges.changed, podChanges.changed, podChanges.added, podChanges.opened];
+      const ofPods = [sets.came, podChanges.changed, policyChanges.changed, podChanges.opened, podChanges.added];
+      const ofNodes = [nodeChanges.changed, ...ofPods];
       const changed = movesNodes ? [serviceChanges.changed, ...ofNodes] : [...ofNodes, serviceChanges.changed];
-      return [...gone, shared.changed, ...changed, shared.left].flat(2);
+      return [...gone, shared.changed, ...changed, policyChanges.gone, sets.left, shared.left].flat(2);
     },
     bundleOf(text) {
       const owner = parseOwner(text);
-      if (owner?.kind === tenantOwner.kind) return owner.key === tenantOwner.key ? tenantBundle(network) : undefined;
+      if (owner?.kind === tenantOwner.kind)
+        return owner.key === tenantOwner.key ? tenantBundle(network, layout) : undefined;
       if (owner?.kind === "Zone") {
         const zone = serviceNodes.zones.find((candidate) => zoneOwner(candidate).key === owner.key);
         return zone === undefined ? undefined : zoneBundle(zone);
       }
       if (owner?.kind === "Pod") return pods.bundleOf(owner.key);
       if (owner?.kind === "Service") return services.bundleOf(owner.key);
-      const topology = owner?.kind === "Node" ? nodes.topologyOf(owner.key) : undefined;
-      return topology && nodeBundle(network, topology);
+      if (owner?.kind === "Node") {
+        const topology = nodes.topologyOf(owner.key);
+        return topology && nodeBundle(network, topology);
+      }
+      if (owner?.kind === "PodSelector") return podSets.bundleOf(owner.key);
+      return owner && (policies.bundleOf(owner) ?? contentSets.bundleOf(owner));
     },
+    model: createPolicyModel({ network, pods, nodes, namespaces, policies, services, domains }),
     podNetwork(key) {
       const port = pods.bundleOf(key);
       return port && podNetworkOf(network, port);
@@ -163,8 +233,9 @@ export function createGraph({ network, ipam, report, previousBackends = () => un
         namespaces: namespaces.size,
         pods: pods.records.size,
         ports: pods.ports,
-        services: services.services,
+        services: services.records.size,
         endpoints: services.endpoints,
+        policies: policies.records.size,
         problems: problems.size,
       };
     },

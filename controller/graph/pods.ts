@@ -1,4 +1,5 @@
 import { podNetworkAnnotation, readAnnotation } from "@ovenbird/kube";
+import { locate } from "../ipam/block.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
@@ -38,6 +39,8 @@ export interface PodGraph {
   /** @param restored owners that had rows before the start: their pods are not new */
   flush(restored: ReadonlySet<string>): PodChanges;
   bundleOf(key: string): PodBundle | undefined;
+  /** The pod whose port has the address. */
+  at(address: string): string | undefined;
   readonly ports: number;
 }
 
@@ -222,6 +225,17 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
       return { gone, changed, added: [...renewed, ...added], opened };
     },
     bundleOf: (key) => ports.get(key),
+    at(address) {
+      const place = locate(network, address);
+      const node = place && ipam.nodeOf(place.block);
+      if (place === undefined || node === undefined) return undefined;
+      const offset = place.family === 4 ? "ipv4Offset" : "ipv6Offset";
+      for (const key of podsOfNode.get(node) ?? []) {
+        const held = ports.get(key)?.reservation;
+        if (held?.block === place.block && held[offset] === place.offset) return key;
+      }
+      return undefined;
+    },
     get ports() {
       return ports.size;
     },

@@ -28,7 +28,9 @@ export interface ServiceGraph {
   applyNodes(changes: NodeChanges): void;
   flush(): { readonly gone: readonly BundleChange[]; readonly changed: readonly BundleChange[] };
   bundleOf(key: string): Bundle | undefined;
-  readonly services: number;
+  /** The newest that were applied. */
+  readonly records: ReadonlyMap<string, ServiceRecord>;
+  slicesOf(service: string): readonly EndpointSliceRecord[];
   readonly endpoints: number;
 }
 
@@ -169,9 +171,8 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
       return { gone, changed };
     },
     bundleOf: (key) => bundles.get(key),
-    get services() {
-      return services.size;
-    },
+    records: services,
+    slicesOf: (service) => [...(slicesOf.get(service)?.values() ?? [])],
     get endpoints() {
       return endpoints;
     },

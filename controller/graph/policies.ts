@@ -1,0 +1,200 @@
+import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { LogPolicy } from "../state/namespace.ts";
+import type { PolicyRecord } from "../state/policy.ts";
+import type { Bundle, BundleChange, Owner } from "../translate/desired.ts";
+import { namespaceLogBundle, namespaceOwner } from "../translate/isolation.ts";
+import { policyBundle, policyOwner } from "../translate/policy-acls.ts";
+import type { PolicyContext } from "../translate/policy-context.ts";
+import type { PolicyLayout } from "../translate/policy-layout.ts";
+import { changedRanks, rankPolicies } from "../translate/policy-ranks.ts";
+import type { PolicySets } from "../translate/policy-sets.ts";
+import type { ContentSets } from "./content-sets.ts";
+import { createLoggedNamespaces } from "./logged-namespaces.ts";
+import type { PodSets } from "./pod-sets.ts";
+import { PolicyUses } from "./used-set.ts";
+
+export interface PolicyGraphOptions {
+  readonly network: Pick<NetworkConfig, "families">;
+  readonly layout: PolicyLayout;
+  readonly podSets: PodSets;
+  readonly contentSets: ContentSets;
+}
+
+export interface PolicyChanges {
+  /** What comes before what changes, since that may have to take the place of it. */
+  readonly changed: readonly BundleChange[];
+  readonly gone: readonly BundleChange[];
+}
+
+/**
+ * The part of the graph that makes bundles of policies, of all kinds. A policy is translated anew only when it changed itself, or something that its
+ * translation asked for.
+ */
+export interface PolicyGraph {
+  /** The newest that were applied, by `policyId`. */
+  readonly records: ReadonlyMap<string, PolicyRecord>;
+  apply(id: string, policy: PolicyRecord | undefined): void;
+  applyNamespace(name: string, logPolicy: LogPolicy | undefined): void;
+  /** Translates, and takes and gives up the sets that are asked for. */
+  flush(): PolicyChanges;
+  /** Of a policy, or of what is logged of a namespace. */
+  bundleOf(owner: Owner): Bundle | undefined;
+}
+
+/** What was made for one owner, and what it asks for. */
+interface Translated {
+  readonly bundle: Bundle | undefined;
+  readonly uses: PolicyUses;
+}
+
+export function createPolicyGraph({ network, layout, podSets, contentSets }: PolicyGraphOptions): PolicyGraph {
+  const families = new Set(network.families.map(({ family }) => family));
+  const records = new Map<string, PolicyRecord>();
+  /** Those that aren't NetworkPolicies: few, and ranked among each other. */
+  const ranked = new Map<string, PolicyRecord>();
+  const namespacePolicies = new Map<string, Set<string>>();
+  const translated = new Map<string, Translated>();
+  const dirty = new Set<string>();
+  const logging = createLoggedNamespaces();
+  const logs = new Map<string, Translated>();
+  let ranks = rankPolicies([], layout);
+  let ranksAreOld = false;
+
+  function answering(uses: PolicyUses): PolicySets {
+    return {
+      group(selector) {
+        const set = podSets.of(selector);
+        uses.add(set, "group");
+        return set.group;
+      },
+      addresses(content, family) {
+        if (!families.has(family)) return undefined;
+        if (content.kind === "pods") {
+          const set = podSets.of(content.selector);
+          uses.add(set, family);
+          return set.addressSetName(family);
+        }
+        const set = contentSets.of(content);
+        const name = set.name(family);
+        if (name !== undefined) uses.add(set, family);
+        return name;
+      },
+      portNumbers: (selector, protocol, name) => podSets.numbers(selector, protocol, name, uses),
+    };
+  }
+
+  function contextOf(uses: PolicyUses): PolicyContext {
+    return { sets: answering(uses), layout, network, ranks, logged: logging.logged };
+  }
+
+  function translate(policy: PolicyRecord): Translated {
+    const uses = new PolicyUses();
+    const { subject } = policy;
+    if (subject !== undefined) {
+      const set = podSets.of(subject);
+      uses.add(set, "subject");
+      for (const direction of policy.isolates) uses.add(set, direction);
+    }
+    return { bundle: policyBundle(policy, contextOf(uses)), uses };
+  }
+
+  /** First the new uses, then the former ones: what both ask for is never without anybody who does. */
+  function replace(
+    of: Map<string, Translated>,
+    id: string,
+    asker: string,
+    now: Translated | undefined,
+  ): Bundle | undefined {
+    const before = of.get(id);
+    now?.uses.acquire(asker);
+    before?.uses.release(asker);
+    if (now === undefined) of.delete(id);
+    else of.set(id, now);
+    return before?.bundle;
+  }
+
+  function isInNamespace(id: string, policy: PolicyRecord | undefined, isIn: boolean): void {
+    if (policy?.tier !== "NetworkPolicy") return;
+    const namespace = policy.key.slice(0, policy.key.indexOf("/"));
+    const policies = namespacePolicies.get(namespace) ?? new Set();
+    if (isIn) policies.add(id);
+    else policies.delete(id);
+    if (policies.size > 0) namespacePolicies.set(namespace, policies);
+    else namespacePolicies.delete(namespace);
+  }
+
+  /** Marks those that are ranked otherwise, and those that have to say again what a Pass leaves to them. */
+  function rerank(): void {
+    if (!ranksAreOld) return;
+    ranksAreOld = false;
+    const before = ranks;
+    ranks = rankPolicies([...ranked.values()], layout);
+    const changes = changedRanks(before, ranks);
+    for (const id of changes.policies) dirty.add(id);
+    if (changes.passes.length === 0) return;
+    for (const [id, { tier, rules }] of records) {
+      if (tier === "Admin") continue;
+      if (rules.some(({ direction }) => changes.passes.includes(direction))) dirty.add(id);
+    }
+  }
+
+  function flushLogging(changed: BundleChange[], gone: BundleChange[]): void {
+    const touched = logging.flush();
+    if (touched.size === 0) return;
+    for (const id of ranked.keys()) dirty.add(id);
+    for (const namespace of touched) {
+      for (const id of namespacePolicies.get(namespace) ?? []) dirty.add(id);
+      const uses = new PolicyUses();
+      const bundle = namespaceLogBundle(namespace, contextOf(uses));
+      const owner = namespaceOwner(namespace);
+      const before = replace(logs, namespace, `Namespace/${namespace}`, bundle && { bundle, uses });
+      if (bundle !== undefined) changed.push({ owner, bundle });
+      else if (before !== undefined) gone.push({ owner, bundle });
+    }
+  }
+
+  return {
+    records,
+    apply(id, policy) {
+      isInNamespace(id, records.get(id), false);
+      isInNamespace(id, policy, true);
+      if (policy === undefined) records.delete(id);
+      else records.set(id, policy);
+      if (policy === undefined || policy.tier === "NetworkPolicy") ranksAreOld = ranked.delete(id) || ranksAreOld;
+      else {
+        ranked.set(id, policy);
+        ranksAreOld = true;
+      }
+      dirty.add(id);
+    },
+    applyNamespace: logging.apply,
+    flush() {
+      const added: BundleChange[] = [];
+      const changed: BundleChange[] = [];
+      const gone: BundleChange[] = [];
+      rerank();
+      flushLogging(changed, gone);
+      for (const id of podSets.takeRenumbered()) dirty.add(id);
+      for (const id of dirty) {
+        const policy = records.get(id);
+        const now = policy && translate(policy);
+        const known = translated.get(id);
+        const before = replace(translated, id, id, now);
+        const bundle = now?.bundle;
+        const owner = policy === undefined ? ownerOf(id) : policyOwner(policy);
+        if (bundle !== undefined) (known === undefined ? added : changed).push({ owner, bundle });
+        else if (before !== undefined) gone.push({ owner, bundle });
+      }
+      dirty.clear();
+      return { changed: [...added, ...changed], gone };
+    },
+    bundleOf: ({ kind, key }) =>
+      kind === "Namespace" ? logs.get(key)?.bundle : translated.get(`${kind}/${key}`)?.bundle,
+  };
+}
+
+/** Of a `policyId`. */
+function ownerOf(id: string): Owner {
+  const slash = id.indexOf("/");
+  return { kind: id.slice(0, slash), key: id.slice(slash + 1) };
+}
