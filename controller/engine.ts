@@ -9,6 +9,7 @@ import { createGraph, type Graph } from "./graph/graph.ts";
 import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
+import type { DomainRecord } from "./state/domain-name.ts";
 import type { EndpointSliceRecord } from "./state/endpoint-slice.ts";
 import type { NamespaceRecord } from "./state/namespace.ts";
 import type { NodeRecord } from "./state/node.ts";
@@ -32,6 +33,7 @@ export interface EventSources {
   readonly endpointSlices?: Observable<ReflectorEvent<EndpointSliceRecord>>;
   /** Of all kinds, under their `policyId`. */
   readonly policies?: Observable<ReflectorEvent<PolicyRecord>>;
+  readonly domains?: Observable<ReflectorEvent<DomainRecord>>;
 }
 
 export interface EngineListener extends ApplierListener {
@@ -133,6 +135,7 @@ export function createEngine(options: EngineOptions): Engine {
   if (sources.services !== undefined) unsynced.add("service");
   if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
   if (sources.policies !== undefined) unsynced.add("policy");
+  if (sources.domains !== undefined) unsynced.add("domain");
   const triggers = createEndpointTriggers((service) => synced && services.has(service));
   const subscriptions: Subscription[] = [];
   const begun = Promise.withResolvers<void>();
@@ -293,6 +296,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
   // Before the pods, whose first rows have to be those that policies demand.
   if (sources.policies !== undefined) follow("policy", sources.policies, policies);
+  if (sources.domains !== undefined) follow("domain", sources.domains);
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);

@@ -18,6 +18,7 @@ import {
   addressPools,
   createEventRecorder,
   createKubeClient,
+  domainNames,
   electLeader,
   endpointSlices,
   isKubeError,
@@ -39,6 +40,7 @@ import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
 import { awaitDatabase } from "./await-database.ts";
 import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
+import { createDomainNames, type DomainNames } from "./domains/domain-names.ts";
 import { createEngine, type Engine } from "./engine.ts";
 import packageJson from "./package.json" with { type: "json" };
 import { policyEvents } from "./policy-events.ts";
@@ -47,6 +49,7 @@ import { createMetrics } from "./serve/metrics.ts";
 import { createProgrammingLatency, type ProgrammingLatency } from "./serve/programming-latency.ts";
 import { type Readiness, startStatusServer } from "./serve/server.ts";
 import { projectAddressPool } from "./state/address-pool.ts";
+import { projectDomainName } from "./state/domain-name.ts";
 import { projectEndpointSlice } from "./state/endpoint-slice.ts";
 import { projectNamespace } from "./state/namespace.ts";
 import { projectNode } from "./state/node.ts";
@@ -78,6 +81,7 @@ interface Term {
   readonly engine: Engine;
   readonly announcer: Announcer;
   readonly addresses: AddressPools;
+  readonly domains: DomainNames;
   readonly latency: ProgrammingLatency;
   readonly policies: PolicyStatus;
   readonly lock: Lock;
@@ -124,6 +128,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     northboundConnected: () => northbound.state === "connected",
     southboundConnected: () => southbound.state === "connected",
     pendingAnnouncements: () => term?.announcer.pending ?? 0,
+    domainNames: () => term?.domains.size ?? 0,
   });
   const recorder = createEventRecorder(kube, { component: "ovenbird-controller", host: config.identity, logger });
   const reporter = createReporter({
@@ -235,6 +240,15 @@ export async function startController(config: ControllerConfig, logger: Logger):
         logger.warn({ kind, key, error: describe(error), retryInMs }, "status not written yet"),
       failed: endWith,
     });
+    const domains = createDomainNames({
+      client: kube,
+      network: config.network,
+      objects: reflectedIfDefined(domainNames, projectDomainName),
+      policies: policyChanges,
+      onDeleteError: (key, error, retryInMs) =>
+        logger.warn({ key, error: describe(error), retryInMs }, "domain name not removed yet"),
+      failed: endWith,
+    });
     const engine: Engine = createEngine({
       network: config.network,
       client: northbound,
@@ -247,6 +261,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
         services: serviceEvents,
         endpointSlices: reflected(endpointSlices, projectEndpointSlice),
         policies: policyChanges,
+        domains: domains.events,
       },
       listener: {
         event: metrics.event,
@@ -276,13 +291,14 @@ export async function startController(config: ControllerConfig, logger: Logger):
         failed: endWith,
       },
     });
-    return { engine, announcer, addresses, policies, latency, lock };
+    return { engine, announcer, addresses, domains, policies, latency, lock };
   }
 
-  async function endTerm({ engine, announcer, addresses, policies, latency, lock }: Term): Promise<void> {
+  async function endTerm({ engine, announcer, addresses, domains, policies, latency, lock }: Term): Promise<void> {
     await engine.close();
     await announcer.close();
     await addresses.close();
+    await domains.close();
     await policies.close();
     latency.close();
     await lock.release().catch((error: unknown) => {

@@ -24,6 +24,7 @@ export interface MetricsState {
   northboundConnected(): boolean;
   southboundConnected(): boolean;
   pendingAnnouncements(): number;
+  domainNames(): number;
 }
 
 export function createMetrics(state: MetricsState): Metrics {
@@ -105,6 +106,7 @@ export function createMetrics(state: MetricsState): Metrics {
     applier((engine) => engine.applier.waitingOwners),
   );
   gauge("pending_announcements", "Annotations to be written or under way", state.pendingAnnouncements);
+  gauge("domain_names", "Domain names of policies that lead somewhere", state.domainNames);
 
   const events = new Counter({
     name: "ovenbird_controller_watch_events_total",

@@ -1,5 +1,6 @@
 import { createSocket } from "node:dgram";
 import { createServer, isIP, type Socket } from "node:net";
+import type { Forward } from "./forwarder.ts";
 import { readQuestion, responseCode, writeAnswer } from "./message.ts";
 import { clusterDomain, type Names } from "./names.ts";
 
@@ -8,22 +9,40 @@ const tcpLimitBytes = 65_535;
 const idleMs = 10_000;
 const standardQuery = 0;
 
-function respond(names: Names, message: Buffer, limit: (udpBytes: number) => number): Buffer | undefined {
+async function respond(
+  names: Names,
+  message: Buffer,
+  limit: (udpBytes: number) => number,
+  forward: Forward | undefined,
+): Promise<Buffer | undefined> {
   const question = readQuestion(message);
   if (question === undefined) return undefined;
   const opcode = (question.flags >> 11) & 15;
   const { code, records } =
     opcode === standardQuery ? names.answer(question) : { code: responseCode.notImplemented, records: [] };
+  if (code === responseCode.refused && forward !== undefined) {
+    const answer = await forward(message);
+    if (answer !== undefined && answer.length <= limit(question.udpBytes)) return answer;
+  }
   return writeAnswer(question, code, records, limit(question.udpBytes), clusterDomain);
 }
 
-/** Serves names on port `port` of an address, by UDP and TCP (RFC 7766). Resolves when both listen. */
-export async function serveNames(names: Names, address: string, port: number): Promise<{ close(): void }> {
+/**
+ * Serves names on port `port` of an address, by UDP and TCP (RFC 7766). Resolves when both listen.
+ * @param forward who is asked for names that are none of these
+ */
+export async function serveNames(
+  names: Names,
+  address: string,
+  port: number,
+  forward?: Forward,
+): Promise<{ close(): void }> {
   const udp = isIP(address) === 6 ? createSocket({ type: "udp6", ipv6Only: true }) : createSocket("udp4");
-  udp.on("message", (message, from) => {
-    const answer = respond(names, message, (udpBytes) => udpBytes);
+  let open = true;
+  udp.on("message", async (message, from) => {
+    const answer = await respond(names, message, (udpBytes) => udpBytes, forward);
     // Who has asked may be gone.
-    if (answer !== undefined) udp.send(answer, from.port, from.address, () => undefined);
+    if (answer !== undefined && open) udp.send(answer, from.port, from.address, () => undefined);
   });
   const connections = new Set<Socket>();
   const tcp = createServer((socket) => {
@@ -32,16 +51,22 @@ export async function serveNames(names: Names, address: string, port: number): P
     socket.on("error", () => socket.destroy());
     socket.setTimeout(idleMs, () => socket.destroy());
     let received = Buffer.alloc(0);
+    /** Answers go out one after another, in the order of their questions. */
+    let answered = Promise.resolve();
+    const answerNext = async (message: Buffer) => {
+      const answer = await respond(names, message, () => tcpLimitBytes, forward);
+      if (answer === undefined || socket.destroyed) return void socket.destroy();
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(answer.length);
+      socket.write(Buffer.concat([length, answer]));
+    };
     socket.on("data", (chunk) => {
       received = Buffer.concat([received, chunk]);
       while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
         const end = 2 + received.readUInt16BE(0);
-        const answer = respond(names, received.subarray(2, end), () => tcpLimitBytes);
+        const message = received.subarray(2, end);
+        answered = answered.then(() => answerNext(message));
         received = received.subarray(end);
-        if (answer === undefined) return void socket.destroy();
-        const length = Buffer.alloc(2);
-        length.writeUInt16BE(answer.length);
-        socket.write(Buffer.concat([length, answer]));
       }
     });
   });
@@ -57,6 +82,7 @@ export async function serveNames(names: Names, address: string, port: number): P
   ]);
   return {
     close() {
+      open = false;
       udp.close();
       tcp.close();
       for (const connection of connections) connection.destroy();

@@ -184,6 +184,7 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
               ...program("lab/dns/main.ts"),
               ...["--kubeconfig", centralFiles(layout).controllerKubeconfig],
               ...central.addresses.flatMap((address) => ["--listen", address]),
+              ...(outside.addresses[0] === undefined ? [] : ["--upstream", outside.addresses[0]]),
             ],
             ready: { kind: "started" },
             after: ["api"],

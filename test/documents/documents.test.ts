@@ -79,6 +79,7 @@ describe("docs/metrics.md", () => {
       northboundConnected: () => false,
       southboundConnected: () => false,
       pendingAnnouncements: () => 0,
+      domainNames: () => 0,
     });
     const names = ours(registry.getMetricsAsArray(), /^ovenbird_controller_(process|nodejs)_/);
     expect(firstCells(document, "## Controller").sort()).toEqual(names.sort());
