@@ -179,19 +179,33 @@ describe("rows", () => {
     expect(judge([dropIn, allowIn], { protocol: "icmp", port: undefined }).allowed).toBe(true);
   });
 
-  it("let SCTP through a tracking switch only as stateless, with its answers", () => {
+  it("judge SCTP both ways: connection tracking does not know what is a reply", () => {
     const sctp = { protocol: "sctp" } as const;
-    const there = acl("there", { priority: 300, action: "allow-stateless", match: "outport == @g && sctp" });
-    const back = acl("back", {
-      ...{ direction: "from-lport", priority: 300, action: "allow-stateless", match: "inport == @g && sctp" },
+    const back = acl("back", { priority: 300, action: "allow-stateless", match: "outport == @g && sctp.src == 80" });
+    expect(judge([tracking], sctp).allowed).toBe(true);
+    expect(judge([dropIn, tracking], sctp, ["pa"]).allowed).toBe(false);
+    expect(judge([dropIn, tracking, back], sctp, ["pa"]).allowed).toBe(true);
+    expect(judge([dropIn, tracking, back], { protocol: "udp" }, ["pa"]).allowed).toBe(true);
+  });
+
+  it("match what is stateless before anything is known of the connection", () => {
+    const known = acl("known", { priority: 300, action: "allow-stateless", match: "outport == @g && ct.trk" });
+    const unknown = acl("unknown", { priority: 300, action: "allow-stateless", match: "outport == @g && ip" });
+    expect(judge([dropIn, known, tracking]).allowed).toBe(true);
+    expect(judge([dropOut, unknown, tracking], {}, ["pa"]).allowed).toBe(false);
+    // Stateless at the client: the answer is judged there, and nothing lets it in but that very ACL.
+    expect(judge([dropIn, unknown, tracking], {}, ["pa"]).steps.at(-1)).toContain("allow-stateless 0/300 unknown");
+  });
+
+  it("judge what a port sends to itself by a service with the source that it gets then", () => {
+    const hairpin = acl("hairpin", {
+      priority: 300,
+      action: "allow-related",
+      match: "outport == @g && ip4.src == 169.254.0.5",
     });
-    expect(judge([], sctp).allowed).toBe(true);
-    expect(judge([tracking], sctp).allowed).toBe(false);
-    expect(judge([tracking, there], sctp).allowed).toBe(false);
-    expect(judge([tracking, there, back], sctp).allowed).toBe(true);
-    expect(
-      judge([tracking, there, back, { ...dropIn, columns: { ...dropIn.columns, priority: 400 } }], sctp).allowed,
-    ).toBe(false);
+    const self = { from: { port: "port-pa", address: "10.0.0.1" }, to: { port: "port-pa", address: "10.0.0.1" } };
+    expect(judge([dropIn, hairpin], { ...self, hairpin: "169.254.0.5" }).allowed).toBe(true);
+    expect(judge([dropIn, hairpin], self).allowed).toBe(false);
   });
 
   it("name groups and sets that there are", () => {

@@ -42,6 +42,8 @@ export interface Connection {
   readonly to: End;
   readonly protocol: LogicalPacket["protocol"];
   readonly port: number | undefined;
+  /** What a connection of a port to itself, by a service, has as its source once it has been turned round. */
+  readonly hairpin?: string;
 }
 
 interface Acl {
@@ -219,10 +221,14 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
 
   const textOf = (acl: Acl) => `${acl.action} ${acl.tier}/${acl.priority} ${acl.owner} (${acl.text})`;
 
-  /** Whether the packet is kept from connection tracking: any stateless ACL that matches does that, whatever its priority. */
+  /**
+   * Whether the packet is kept from connection tracking: any stateless ACL that matches before anything is known of its
+   * connection does that, whatever its priority.
+   */
   function isStateless(hop: Hop, direction: string, packet: LogicalPacket): boolean {
+    const untracked = { ...packet, ct: new Set<string>() };
     return hop.at.acls.some(
-      (acl) => acl.direction === direction && acl.action === "allow-stateless" && acl.match(packet, context),
+      (acl) => acl.direction === direction && acl.action === "allow-stateless" && acl.match(untracked, context),
     );
   }
 
@@ -230,29 +236,29 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
   function pass(
     hops: readonly Hop[],
     packet: Omit<LogicalPacket, "inport" | "outport">,
+    hairpin: string | undefined,
     steps: string[],
     isKnown: (place: string) => boolean,
     seen: (place: string) => void,
   ): boolean {
     for (const hop of hops) {
-      const here: LogicalPacket = { ...packet, inport: hop.inport, outport: hop.outport };
       for (const [direction, port] of [
         ["from-lport", hop.inport],
         ["to-lport", hop.outport],
       ] as const) {
         const place = `${hop.at.name} ${port.uuid}`;
+        const source = direction === "to-lport" ? (hairpin ?? packet.source) : packet.source;
+        const here: LogicalPacket = { ...packet, source, inport: hop.inport, outport: hop.outport };
         // Router ports are left out of connection tracking.
         const isTracked = hop.at.isStateful && port !== hop.at.routerPort && !isStateless(hop, direction, here);
-        if (isTracked && packet.protocol === "sctp") {
-          // The userspace datapath of OVS 3.1 tracks no SCTP: what is not known to be stateless is invalid.
-          steps.push(`${hop.at.name} ${direction}: SCTP is invalid to connection tracking`);
-          return false;
-        }
-        if (isTracked && isKnown(place)) {
+        // The userspace datapath of OVS 3.1 sees no SCTP ports: what it takes for a reply may belong to another association.
+        if (isTracked && packet.protocol !== "sctp" && isKnown(place)) {
           steps.push(`${hop.at.name} ${direction}: a reply`);
           continue;
         }
-        for (const isAfterBalancing of direction === "from-lport" ? [false, true] : [false]) {
+        // What goes back to where it came from leaves the stages of from-lport before those after load balancing.
+        const stages = direction === "from-lport" && hairpin === undefined ? [false, true] : [false];
+        for (const isAfterBalancing of stages) {
           const { isDropped, text } = stage(hop.at, direction, isAfterBalancing, here);
           steps.push(text);
           if (isDropped) return false;
@@ -264,7 +270,7 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
   }
 
   return {
-    judge({ from, to, protocol, port = 0 }) {
+    judge({ from, to, protocol, port = 0, hairpin }) {
       const steps: string[] = [];
       const family: LogicalPacket["family"] = from.address.includes(":") ? "ipv6" : "ipv4";
       const hops = hopsOf(from, to);
@@ -277,6 +283,7 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
         !pass(
           hops,
           there,
+          hairpin,
           steps,
           () => false,
           (place) => tracked.add(place),
@@ -292,6 +299,7 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
       const allowed = pass(
         returning,
         back,
+        undefined,
         steps,
         (place) => tracked.has(place),
         () => undefined,

@@ -125,7 +125,7 @@ export const serviceObjects: readonly Service[] = scenePods
         ports: [
           { name: "tcp", protocol: "TCP", port: 80, targetPort: 8080 },
           { name: "udp", protocol: "UDP", port: 80, targetPort: 8081 },
-          { name: "sctp", protocol: "SCTP", port: 80, targetPort: 9090 },
+          { name: "sctp", protocol: "SCTP", port: 9090, targetPort: 9090 },
           ...(named ? [{ name: "named", protocol: "TCP", port: 81, targetPort: "http" }] : []),
         ],
       },

@@ -63,7 +63,7 @@ export const endsCases: readonly Case[] = [
         "play/bot > service:bank/api udp 80",
         "play/bot > service:bank/api tcp 81",
       ],
-      drops: ["play/bot > service:bank/vault tcp 80", "play/bot > service:bank/api sctp 80"],
+      drops: ["play/bot > service:bank/vault tcp 80", "play/bot > service:bank/api sctp 9090"],
     },
   ),
   one(
