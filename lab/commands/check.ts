@@ -15,7 +15,7 @@ export async function check({ name, json }: { readonly name: string; readonly js
 }
 
 /** The matrix as a table of senders and targets, and a line for each way that is not as it should be. */
-export function matrixText({ cells, total, failed, ok }: Matrix): string {
+export function matrixText({ cells, total, failed, policies, ok }: Matrix): string {
   if (cells.length === 0) return "There are no running pods to measure.\n";
   const targets = [...new Set(cells.map(({ to }) => column(to)))];
   const senders = [...new Set(cells.map(({ from }) => from))];
@@ -36,6 +36,10 @@ export function matrixText({ cells, total, failed, ok }: Matrix): string {
       ? styleText("green", `All ${total} ways work.`)
       : styleText("red", `${failed} of ${total} ways are not as they should be.`),
   );
+  if (!ok && policies > 0)
+    lines.push(
+      `${policies === 1 ? "A policy is" : `${policies} policies are`} in force: what is forbidden counts too.`,
+    );
   return `${lines.join("\n")}\n`;
 }
 

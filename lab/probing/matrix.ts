@@ -1,7 +1,13 @@
 import { isIP } from "node:net";
 import {
+  adminNetworkPolicies,
+  baselineAdminNetworkPolicies,
+  clusterNetworkPolicies,
   createKubeClient,
+  isKubeError,
+  type KubeClient,
   loadKubeConfig,
+  networkPolicies,
   nodeNetworkAnnotation,
   nodeNetworkAnnotationKey,
   nodes,
@@ -39,6 +45,8 @@ export interface Matrix {
   readonly ok: boolean;
   readonly total: number;
   readonly failed: number;
+  /** How many policies there are. What they forbid counts as failed: the matrix is of what works without any. */
+  readonly policies: number;
   readonly cells: readonly MatrixCell[];
 }
 
@@ -90,7 +98,7 @@ const repeats = 2;
  * its node ports from outside; each in every family that both ends have.
  */
 export async function measureMatrix(layout: Layout): Promise<Matrix> {
-  const { podList, nodeList, hasService } = await inventory(layout);
+  const { podList, nodeList, hasService, policies } = await inventory(layout);
   const planned = layout.config.families.flatMap((family) => planFamily(family, podList, nodeList, hasService));
   let outcomes = await runProbes(
     layout,
@@ -120,7 +128,7 @@ export async function measureMatrix(layout: Layout): Promise<Matrix> {
   });
   if (hasService) cells.push(...(await lookUpNames(layout, podList)));
   const failed = cells.filter(({ ok }) => !ok).length;
-  return { ok: failed === 0 && cells.length > 0, total: cells.length, failed, cells };
+  return { ok: failed === 0 && cells.length > 0, total: cells.length, failed, policies, cells };
 }
 
 /** Whether each pod finds the demonstration service by its name, as its programs look names up. */
@@ -240,12 +248,30 @@ interface Inventory {
   readonly nodeList: MatrixNode[];
   /** Whether the demonstration service is there. */
   readonly hasService: boolean;
+  readonly policies: number;
+}
+
+/** Policies of all kinds; a kind that the API does not know has none. */
+async function countPolicies(client: KubeClient): Promise<number> {
+  const kinds = [networkPolicies, adminNetworkPolicies, baselineAdminNetworkPolicies, clusterNetworkPolicies];
+  const counts = await Promise.all(
+    kinds.map(async (kind) => {
+      try {
+        return (await client.list(kind)).items.length;
+      } catch (error) {
+        if (isKubeError(error) && error.code === "NOT_FOUND") return 0;
+        throw error;
+      }
+    }),
+  );
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 async function inventory(layout: Layout): Promise<Inventory> {
   const client = createKubeClient(loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
   try {
-    const [podItems, nodeItems, serviceItems] = await Promise.all([
+    const [policies, podItems, nodeItems, serviceItems] = await Promise.all([
+      countPolicies(client),
       client.list<unknown>(pods),
       client.list<unknown>(nodes),
       client.list(services, { namespace: demoNamespace, fieldSelector: `metadata.name=${demoService}` }),
@@ -278,7 +304,7 @@ async function inventory(layout: Layout): Promise<Inventory> {
           : [];
       return { name, addresses, managementAddresses };
     });
-    return { podList, nodeList, hasService };
+    return { podList, nodeList, hasService, policies };
   } finally {
     await client.close();
   }
