@@ -1,15 +1,9 @@
+import { createHash } from "node:crypto";
 import type { Family } from "../ipam/address.ts";
+import type { Direction } from "../state/policy.ts";
 import type { PlanChange, PlanGroup } from "./answer.ts";
 import type { PlanClass } from "./plan-classes.ts";
 import { planProtocols, type Vector } from "./plan-vectors.ts";
-
-/** What changes between two classes in one family. */
-export interface PairChange {
-  readonly from: PlanClass;
-  readonly to: PlanClass;
-  readonly family: Family;
-  readonly vector: Vector;
-}
 
 /** So many parts of a group are named. */
 const named = 8;
@@ -38,69 +32,117 @@ function portChanges({ runs }: Vector): readonly PortChange[] {
   });
 }
 
-/** A rectangle: everyone of `from` with everyone of `to`. */
+/** A rectangle: everyone of `subjects` with everyone of `peers`, as the subjects' direction says. */
 interface Block {
+  readonly direction: Direction;
   readonly family: Family | undefined;
   readonly vector: Vector;
-  readonly from: readonly PlanClass[];
-  readonly to: readonly PlanClass[];
+  readonly subjects: PlanClass[];
+  /** Ids of classes. */
+  readonly peers: readonly number[];
 }
 
-function idsOf(classes: Iterable<PlanClass>): string {
-  return [...classes]
-    .map(({ id }) => id)
-    .sort((a, b) => a - b)
-    .join();
+function hasBothFamilies({ sender, receiver }: PlanClass): boolean {
+  return sender[4] !== undefined && sender[6] !== undefined && receiver[4] !== undefined && receiver[6] !== undefined;
 }
 
-/** Puts together those that change alike with the same others. */
-function rectangles(pairs: readonly { readonly from: PlanClass; readonly to: PlanClass }[], by: "from" | "to") {
-  const other = by === "from" ? "to" : "from";
-  const others = new Map<PlanClass, PlanClass[]>();
-  for (const pair of pairs) {
-    const list = others.get(pair[by]);
-    if (list === undefined) others.set(pair[by], [pair[other]]);
-    else list.push(pair[other]);
-  }
-  const groups = new Map<string, { ones: PlanClass[]; others: readonly PlanClass[] }>();
-  for (const [one, list] of others) {
-    const key = idsOf(list);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { ones: [one], others: list });
-    else group.ones.push(one);
-  }
-  return [...groups.values()].map(({ ones, others: list }) =>
-    by === "from" ? { from: ones, to: list } : { from: list, to: ones },
-  );
+/** Gathers what changes, subject by subject: pairs are many, so none is kept as itself. */
+export interface ChangeCollector {
+  /** How many ids are held. */
+  readonly size: number;
+  /** What changes between a subject, in its direction, and a peer; undefined in families in which nothing does. */
+  add(
+    subject: PlanClass,
+    direction: Direction,
+    peer: PlanClass,
+    ipv4: Vector | undefined,
+    ipv6: Vector | undefined,
+  ): void;
+  /** The subject that all before were of is done. */
+  next(): void;
+  /** The largest groups of what is newly denied come first. */
+  result(limit: number): { readonly changes: readonly PlanChange[]; readonly pairs: number; readonly rest: number };
 }
 
-/** Both families together where they change alike. */
-function blocksOf(found: readonly PairChange[]): readonly Block[] {
-  const both = new Map<string, { readonly pair: PairChange; family: Family | undefined }>();
-  for (const pair of found) {
-    const key = `${pair.from.id} ${pair.to.id} ${pair.vector.id}`;
-    const known = both.get(key);
-    if (known === undefined) both.set(key, { pair, family: onlyFamily(pair) });
-    else known.family = undefined;
+export function createChangeCollector(classes: readonly PlanClass[]): ChangeCollector {
+  const blocks = new Map<string, Block>();
+  /** Pairs of which one family was found from the receiver's side: the other may be found from the sender's. */
+  const halves = new Set<number>();
+  let current = new Map<string, Omit<Block, "peers"> & { readonly peers: number[] }>();
+  let pairs = 0;
+  let size = 0;
+
+  function put(
+    subject: PlanClass,
+    direction: Direction,
+    peer: PlanClass,
+    family: Family | undefined,
+    vector: Vector,
+  ): void {
+    const key = `${direction} ${family} ${vector.id}`;
+    const part = current.get(key);
+    if (part === undefined) current.set(key, { direction, family, vector, subjects: [subject], peers: [peer.id] });
+    else part.peers.push(peer.id);
   }
-  const groups = new Map<string, { vector: Vector; family: Family | undefined; pairs: PairChange[] }>();
-  for (const { pair, family } of both.values()) {
-    const key = `${pair.vector.id} ${family}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { vector: pair.vector, family, pairs: [pair] });
-    else group.pairs.push(pair);
+
+  function count(subject: PlanClass, direction: Direction, peer: PlanClass, isHalf: boolean): void {
+    if (peer.kind !== "pods") return;
+    const [from, to] = direction === "ingress" ? [peer, subject] : [subject, peer];
+    const key = from.id * classes.length + to.id;
+    if (direction === "egress" && halves.has(key)) return;
+    if (direction === "ingress" && isHalf) halves.add(key);
+    pairs += subject.members.length * (peer === subject ? subject.members.length - 1 : peer.members.length);
   }
-  return [...groups.values()].flatMap(({ vector, family, pairs }) => {
-    const [bySender, byReceiver] = [rectangles(pairs, "from"), rectangles(pairs, "to")];
-    const best = bySender.length <= byReceiver.length ? bySender : byReceiver;
-    return best.map((block) => ({ vector, family, ...block }));
-  });
+
+  return {
+    get size() {
+      return size;
+    },
+    add(subject, direction, peer, ipv4, ipv6) {
+      if (ipv4 === undefined && ipv6 === undefined) return;
+      // A pair that has one family alone changes as a whole.
+      const isHalf = ipv4 !== ipv6 && hasBothFamilies(subject) && hasBothFamilies(peer);
+      count(subject, direction, peer, isHalf);
+      if (ipv4 !== undefined) put(subject, direction, peer, isHalf ? 4 : undefined, ipv4);
+      if (ipv6 !== undefined && ipv6 !== ipv4) put(subject, direction, peer, isHalf ? 6 : undefined, ipv6);
+    },
+    next() {
+      for (const [key, part] of current) {
+        // Peers come in the order of their ids, so that the same ones make the same text.
+        const text = `${key} ${createHash("sha1").update(part.peers.join()).digest("base64")}`;
+        const known = blocks.get(text);
+        if (known === undefined) {
+          blocks.set(text, part);
+          size += part.peers.length;
+        } else known.subjects.push(...part.subjects);
+      }
+      current = new Map();
+    },
+    result(limit) {
+      const describe = createDescriber(classes);
+      const all = [...blocks.values()].flatMap((block) =>
+        portChanges(block.vector).map((change) => ({ block, change })),
+      );
+      const sizeOf = ({ subjects, peers }: Block): number =>
+        sizeIn(subjects) * sizeIn(peers.flatMap((id) => classes[id] ?? []));
+      const sizes = new Map([...blocks.values()].map((block) => [block, sizeOf(block)]));
+      all.sort((a, b) => {
+        if (a.change.after !== b.change.after) return a.change.after === "denied" ? -1 : 1;
+        return (sizes.get(b.block) ?? 0) - (sizes.get(a.block) ?? 0);
+      });
+      const changes = all.slice(0, limit).map(({ block, change }): PlanChange => {
+        const subjects = describe(block.subjects);
+        const peers = describe(block.peers.flatMap((id) => classes[id] ?? []));
+        const ends = block.direction === "ingress" ? { from: peers, to: subjects } : { from: subjects, to: peers };
+        return { ...ends, ...(block.family === undefined ? {} : { family: block.family }), ...change };
+      });
+      return { changes, pairs, rest: all.length - changes.length };
+    },
+  };
 }
 
-/** Whoever has one family alone changes in it as a whole. */
-function onlyFamily({ from, to, family }: PairChange): Family | undefined {
-  const other = family === 4 ? 6 : 4;
-  return from.sender[other] === undefined || to.receiver[other] === undefined ? undefined : family;
+function sizeIn(group: readonly PlanClass[]): number {
+  return group.reduce((sum, { members }) => sum + Math.max(1, members.length), 0);
 }
 
 /** Names groups of classes in words. */
@@ -112,8 +154,13 @@ function createDescriber(classes: readonly PlanClass[]): (group: readonly PlanCl
   return (group) => {
     const pods = group.filter(({ kind }) => kind === "pods");
     const parts: string[] = [];
-    if (pods.length > 0 && pods.length === counts.get("pods")) parts.push("all pods");
-    else parts.push(...podsText(pods, (namespace) => counts.get(`pods ${namespace}`) ?? 0));
+    const countOf = (namespace: string | undefined): number => counts.get(`pods ${namespace}`) ?? 0;
+    const all = counts.get("pods") ?? 0;
+    if (pods.length > 0 && all - pods.length <= Math.min(named, all / 10)) {
+      const ids = new Set(pods.map(({ id }) => id));
+      const others = classes.filter(({ kind, id }) => kind === "pods" && !ids.has(id));
+      parts.push(others.length === 0 ? "all pods" : `all pods but ${podsText(others, countOf).join(", ")}`);
+    } else parts.push(...podsText(pods, countOf));
     const nodes = group.filter(({ kind }) => kind === "nodes");
     if (nodes.length > 0 && nodes.length === counts.get("nodes")) parts.push("all nodes");
     else parts.push(...nodes.map(({ text }) => text));
@@ -141,35 +188,4 @@ function podsText(pods: readonly PlanClass[], countOf: (namespace: string) => nu
       ([namespace, list]) => `${namespace}: ${[...new Set(list.map(({ text }) => text))].slice(0, named).join(" | ")}`,
     );
   return [...all, ...some];
-}
-
-/** How many pairs of pods there are; nobody is a pair with himself. */
-function pairsIn(found: readonly PairChange[]): number {
-  const seen = new Set<string>();
-  let pairs = 0;
-  for (const { from, to } of found) {
-    const key = `${from.id} ${to.id}`;
-    if (from.kind !== "pods" || to.kind !== "pods" || seen.has(key)) continue;
-    seen.add(key);
-    pairs += from.members.length * to.members.length - (from === to ? from.members.length : 0);
-  }
-  return pairs;
-}
-
-/** Puts what was found into words, the largest groups of what is newly denied first. */
-export function changesOf(
-  classes: readonly PlanClass[],
-  found: readonly PairChange[],
-  limit: number,
-): { readonly changes: readonly PlanChange[]; readonly pairs: number; readonly rest: number } {
-  const describe = createDescriber(classes);
-  const all = blocksOf(found).flatMap(({ vector, family, from, to }) => {
-    const ends = { from: describe(from), to: describe(to) };
-    return portChanges(vector).map(
-      (change): PlanChange => ({ ...ends, ...(family === undefined ? {} : { family }), ...change }),
-    );
-  });
-  const size = ({ from, to }: PlanChange): number => Math.max(1, from.pods) * Math.max(1, to.pods);
-  all.sort((a, b) => (a.after === b.after ? size(b) - size(a) : a.after === "denied" ? -1 : 1));
-  return { changes: all.slice(0, limit), pairs: pairsIn(found), rest: Math.max(0, all.length - limit) };
 }

@@ -6,10 +6,10 @@ import { type Direction, type PolicyRecord, policyId } from "../state/policy.ts"
 import { selects } from "../state/selector.ts";
 import type { PlanAnswer } from "./answer.ts";
 import type { Party } from "./party.ts";
-import { changesOf, type PairChange } from "./plan-changes.ts";
+import { createChangeCollector } from "./plan-changes.ts";
 import { type PlanClass, planClasses } from "./plan-classes.ts";
 import { readPlannedPolicies } from "./plan-objects.ts";
-import { createVectors, judgeOf, type StackJudge } from "./plan-vectors.ts";
+import { createVectors, judgeOf, type StackJudge, type Vector } from "./plan-vectors.ts";
 import { createPolicyIndex, type PolicyIndex, type PolicyStack } from "./policy-index.ts";
 
 export interface PlanRequest {
@@ -20,12 +20,11 @@ export interface PlanRequest {
 }
 
 /** What a plan may cost: classes of pairs are compared until then. */
-const maxMs = 10_000;
-const maxPairChanges = 500_000;
+const maxMs = 20_000;
+const maxCollected = 8_000_000;
 const pairsPerTurn = 2_000;
 const maxListed = 500;
 
-const families = [4, 6] as const satisfies readonly Family[];
 const directions = ["ingress", "egress"] as const satisfies readonly Direction[];
 
 type PolicyChange = PlanAnswer["policies"][number]["change"];
@@ -98,45 +97,41 @@ export async function planOf(model: PolicyModel, request: PlanRequest): Promise<
   const vectors = createVectors();
   const judges = createJudges(index, (stacks, direction) => judgeOf(stacks, direction, vectors, domains));
 
-  const found: PairChange[] = [];
-  const seen = new Set<number>();
+  const collector = createChangeCollector(classes);
   let truncated = false;
   let looked = 0;
   for (const direction of directions) {
-    const subjects = classes.filter(
-      (each) => isConcerned(each, changed) && judges.of(each)?.[direction].changes === true,
-    );
-    for (const subject of subjects) {
-      const judge = judges.of(subject)?.[direction];
-      if (judge === undefined || truncated) break;
+    const opposite = direction === "ingress" ? "egress" : "ingress";
+    for (const subject of classes) {
+      const judge = isConcerned(subject, changed) ? judges.of(subject)?.[direction] : undefined;
+      if (judge?.changes !== true || truncated) continue;
       for (const peer of classes) {
         if (++looked % pairsPerTurn === 0) {
           await setImmediate();
-          truncated = performance.now() - began > maxMs || found.length > maxPairChanges;
+          truncated = performance.now() - began > maxMs || collector.size > maxCollected;
           if (truncated) break;
         }
         const [from, to] = direction === "ingress" ? [peer, subject] : [subject, peer];
         if (from === to && from.members.length === 1) continue;
-        for (const family of families) {
+        const inFamily = (family: Family): Vector | undefined => {
           const sender = from.sender[family];
           const receiver = to.receiver[family];
-          if (sender === undefined || receiver === undefined) continue;
-          const other = direction === "ingress" ? sender : receiver;
+          if (sender === undefined || receiver === undefined) return undefined;
+          const [self, other] = direction === "ingress" ? [receiver, sender] : [sender, receiver];
           const vector = judge.vectorOf(other, labelsOf(receiver));
-          if (!vector.changes) continue;
-          const key = (from.id * classes.length + to.id) * 2 + (family === 4 ? 0 : 1);
-          if (seen.has(key)) continue;
-          seen.add(key);
-          const opposite = direction === "ingress" ? "egress" : "ingress";
-          const self = direction === "ingress" ? receiver : sender;
+          if (!vector.changes) return undefined;
           const back = judges.of(peer)?.[opposite].vectorOf(self, labelsOf(receiver)) ?? vectors.open;
+          // Where both ends change it was found from the receiver's already.
+          if (direction === "egress" && back.changes) return undefined;
           const both = vectors.both(vector, back);
-          if (both.changes) found.push({ from, to, family, vector: both });
-        }
+          return both.changes ? both : undefined;
+        };
+        collector.add(subject, direction, peer, inFamily(4), inFamily(6));
       }
+      collector.next();
     }
   }
-  const { changes, pairs, rest } = changesOf(classes, found, maxListed);
+  const { changes, pairs, rest } = collector.result(maxListed);
   if (truncated)
     notes.push(`only ${looked} classes of pairs were compared in the time there is: plan with fewer policies at once`);
   if (rest > 0) notes.push(`${rest} more changes are not listed`);
