@@ -1,4 +1,5 @@
-import type { ReflectorEvent } from "@ovenbird/kube";
+import { logPolicyAnnotationKey, type ReflectorEvent } from "@ovenbird/kube";
+import { northboundCapabilities } from "@ovenbird/ovsdb-schemas";
 import type { Client, Lock, Replica, UntypedModel } from "ovsdb-client-ts";
 import type { Observable, Subscription } from "rxjs";
 import { type Applier, createApplier } from "./apply/applier.ts";
@@ -22,6 +23,7 @@ import type { Announcement } from "./status/announcer.ts";
 import { nodeOwner } from "./translate/node-switch.ts";
 import { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";
 import { podOwner } from "./translate/pod-port.ts";
+import { policyLayout } from "./translate/policy-layout.ts";
 import type { PreviousBackends } from "./translate/service.ts";
 
 /** Where the cluster's objects come from: reflectors, or anything that speaks as they do. */
@@ -121,6 +123,7 @@ export function createEngine(options: EngineOptions): Engine {
     ipam,
     report: (problem) => listener.objectProblem?.(problem),
     previousBackends: backendsIn(replica),
+    layout: policyLayout(northboundCapabilities(client.schema)),
   });
   const nodes = new Map<string, NodeRecord>();
   const pods = new Map<string, PodRecord>();
@@ -284,7 +287,16 @@ export function createEngine(options: EngineOptions): Engine {
       announceIfNeeded("node", key);
     }
   });
-  follow("namespace", sources.namespaces, namespaces);
+  follow("namespace", sources.namespaces, namespaces, (key, before, now) => {
+    const said = now?.logPolicyProblem;
+    if (now === undefined || said === undefined || said === before?.logPolicyProblem) return;
+    const message = `${logPolicyAnnotationKey} is ${JSON.stringify(said)}, and not deny, allow or all`;
+    listener.objectProblem?.({
+      object: { kind: "Namespace", key, uid: now.uid },
+      code: "POLICY_LOG_UNKNOWN",
+      message,
+    });
+  });
   if (sources.services !== undefined) {
     follow("service", sources.services, services, (key, _before, now) => {
       if (now === undefined) triggers.forget(key);

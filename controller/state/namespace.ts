@@ -1,6 +1,6 @@
 import { logPolicyAnnotationKey } from "@ovenbird/kube";
 import { type Labels, projectLabels } from "./labels.ts";
-import { metadataOf, objectAt } from "./raw-object.ts";
+import { metadataOf, objectAt, textAt } from "./raw-object.ts";
 
 const logPolicies = ["deny", "allow", "all"] as const;
 /** What of the decisions of policies over a namespace's pods is logged. */
@@ -15,6 +15,8 @@ export interface NamespaceRecord {
   readonly labels: Labels;
   /** What the annotation `ovenbird.io/log-policy` says; absent when nothing is logged. */
   readonly logPolicy: LogPolicy | undefined;
+  /** What it says, when it is none of these. */
+  readonly logPolicyProblem: string | undefined;
 }
 
 /** By this label a namespace can be selected by its name; no API server lets it be anything else. */
@@ -28,10 +30,13 @@ export function namespaceLabels(name: string, labels: unknown = undefined): Labe
 /** Projects a Namespace as the API gives it; never throws. */
 export function projectNamespace(raw: unknown): NamespaceRecord {
   const { name, uid, labels, annotations } = metadataOf(raw);
+  const asked = textAt(annotations[logPolicyAnnotationKey]);
+  const logPolicy = logPolicies.find((policy) => policy === asked);
   return Object.freeze({
     key: name,
     uid,
     labels: namespaceLabels(name, labels),
-    logPolicy: logPolicies.find((policy) => policy === annotations[logPolicyAnnotationKey]),
+    logPolicy,
+    logPolicyProblem: logPolicy === undefined ? asked : undefined,
   });
 }

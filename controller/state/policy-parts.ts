@@ -1,3 +1,4 @@
+import { canonicalDomain } from "@ovenbird/kube";
 import { cidrOf, overlap, parseAddressWithPrefix } from "../ipam/address.ts";
 import type { AddressBlock, PortMatch, TransportProtocol } from "./policy.ts";
 import { isAbsent } from "./raw-object.ts";
@@ -54,8 +55,7 @@ export function readBlock(
 
 /** In lower case, without the dot at its end. */
 export function readDomainName(value: unknown): string | undefined {
-  const name = typeof value === "string" ? value.toLowerCase() : "";
-  return domainPattern.test(name) ? name.replace(/\.$/, "") : undefined;
+  return typeof value === "string" && domainPattern.test(value.toLowerCase()) ? canonicalDomain(value) : undefined;
 }
 
 export function portRange(protocol: TransportProtocol, first: number, last: number): PortMatch {

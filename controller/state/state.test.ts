@@ -97,6 +97,7 @@ describe("the record of a namespace", () => {
       uid: "u",
       labels: { "kubernetes.io/metadata.name": "shop", team: "x" },
       logPolicy: undefined,
+      logPolicyProblem: undefined,
     });
     expect(namespaceLabels("new")).toEqual({ "kubernetes.io/metadata.name": "new" });
   });
@@ -109,7 +110,10 @@ describe("the record of a namespace", () => {
     ["", undefined],
   ])("that says %j has logged: %j", (text, logPolicy) => {
     const annotations = { "ovenbird.io/log-policy": text };
-    expect(projectNamespace({ metadata: { name: "shop", annotations } }).logPolicy).toBe(logPolicy);
+    expect(projectNamespace({ metadata: { name: "shop", annotations } })).toMatchObject({
+      logPolicy,
+      logPolicyProblem: text === "some" ? "some" : undefined,
+    });
   });
 });
 
