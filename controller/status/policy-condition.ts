@@ -20,7 +20,7 @@ export function wantedConditions(policy: PolicyRecord, now: () => Date): readonl
     status: first === undefined ? "True" : "False",
     reason: first === undefined ? "Accepted" : eventReason(first.code),
     message: (first === undefined
-      ? "All of it is carried out"
+      ? "All of it is understood"
       : problems.map(({ message }) => message).join("; ")
     ).slice(0, maxMessageLength),
     observedGeneration: generation,

@@ -74,7 +74,7 @@ describe("the status of policies", () => {
                 type: "Accepted",
                 status: "True",
                 reason: "Accepted",
-                message: "All of it is carried out",
+                message: "All of it is understood",
                 observedGeneration: 1,
                 lastTransitionTime: "2026-01-02T03:04:05Z",
               },
