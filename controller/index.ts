@@ -32,10 +32,27 @@ export {
   type EngineOptions,
   type EventSources,
 } from "./engine.ts";
+export type {
+  AclAnswer,
+  AclRuleOrigin,
+  Microflow,
+  NamedEnd,
+  PlanAnswer,
+  PlanChange,
+  PlanGroup,
+  PolicyReference,
+  RuleReference,
+  WhyAnswer,
+  WhyDecision,
+  WhyEnd,
+  WhyPath,
+} from "./explain/answer.ts";
+export { type ExplainErrorCode, explainErrorCodes } from "./explain/explain-error.ts";
 export { createGraph, type Graph } from "./graph/graph.ts";
 export { createIpam, type Ipam } from "./ipam/ipam.ts";
 export { type NetworkConfig, type NetworkConfigProblem, parseNetworkConfig } from "./ipam/network-config.ts";
 export { type Controller, lockName, startController } from "./main.ts";
+export type { ApiError, BatchAnswer } from "./serve/policy-api.ts";
 export type { Readiness } from "./serve/server.ts";
 export { type EndpointSliceRecord, projectEndpointSlice } from "./state/endpoint-slice.ts";
 export { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";

@@ -12,7 +12,7 @@
  *                    │  southbound: chassis of nodes that are gone ─────────────────────────┼────────┼─▶ SB
  *                    └──────────────────────────────────────────────────────────────────────┴────────┘
  *   election (Lease) decides when a term begins and ends; standing by, it only keeps the replica warm.
- *   status server: /healthz, /readyz, /metrics
+ *   status server: /healthz, /readyz, /metrics; /v1: questions about policies, answered from the graph
  */
 import {
   addressPools,
@@ -42,10 +42,13 @@ import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { createDomainNames, type DomainNames } from "./domains/domain-names.ts";
 import { createEngine, type Engine } from "./engine.ts";
+import { flowPortsOf } from "./explain/flow-ports.ts";
 import packageJson from "./package.json" with { type: "json" };
 import { policyEvents } from "./policy-events.ts";
 import { type AddressPools, createAddressPools } from "./pools/address-pools.ts";
+import { aclRowsOf } from "./serve/acl-rows.ts";
 import { createMetrics } from "./serve/metrics.ts";
+import { type PolicyApiSource, policyApi } from "./serve/policy-api.ts";
 import { createProgrammingLatency, type ProgrammingLatency } from "./serve/programming-latency.ts";
 import { type Readiness, startStatusServer } from "./serve/server.ts";
 import { projectAddressPool } from "./state/address-pool.ts";
@@ -121,6 +124,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
   let replica: Replica<UntypedModel> | undefined;
   let term: Term | undefined;
   let leading = false;
+  let leader: string | undefined;
 
   const metrics = createMetrics({
     engine: () => term?.engine,
@@ -153,6 +157,17 @@ export async function startController(config: ControllerConfig, logger: Logger):
       ...(leading ? { settled: term?.engine.settled === true, lock: term?.lock.held === true } : {}),
     };
     return { ready: Object.values(checks).every(Boolean), leading, checks };
+  }
+
+  function policySource(): PolicyApiSource | undefined {
+    const [current, rows] = [term, replica];
+    if (current === undefined || rows === undefined) return undefined;
+    const { engine } = current;
+    return {
+      model: () => (engine.synced ? engine.graph.model : undefined),
+      flows: flowPortsOf(engine.graph),
+      acls: () => aclRowsOf(rows),
+    };
   }
 
   function reflected<T>(resource: Resource, project: (raw: unknown) => T) {
@@ -335,6 +350,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     bindAddress: config.bindAddress,
     readiness,
     registry: metrics.registry,
+    api: policyApi({ source: policySource, leader: () => leader }),
   }).catch(async (error: unknown) => {
     // Clients that go on trying would keep the process alive, deaf and dumb.
     await disconnect();
@@ -354,6 +370,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     await new Promise<void>((resolve, reject) => {
       electLeader(kube, { ...config.lease, identity: config.identity, signal, logger }).subscribe({
         next: ({ leading: isLeading, holder }) => {
+          leader = holder;
           if (isLeading === leading) return;
           logger.info({ leading: isLeading, holder }, "leadership changed");
           void follow(isLeading);

@@ -17,8 +17,9 @@ function rowNamed(rows: readonly DesiredRow[], table: string, name: string): Des
   return rows.find((row) => row.table === table && row.columns.name === name);
 }
 
-/** Finds ports by the rows that the graph wants. */
+/** Finds ports by the rows that the graph wants; each node's once, so that it holds for as long as nothing else happens. */
 export function flowPortsOf(graph: PortSource): FlowPorts {
+  const nodes = new Map<string, ReturnType<FlowPorts["node"]>>();
   return {
     pod(key) {
       const node = graph.model.pods.get(key)?.nodeName;
@@ -26,12 +27,17 @@ export function flowPortsOf(graph: PortSource): FlowPorts {
       return node === undefined || mac === undefined ? undefined : { node, mac };
     },
     node(name) {
-      const rows = graph.bundleOf(ownerText(nodeOwner(name)))?.rows ?? [];
-      const management = rowNamed(rows, "Logical_Switch_Port", managementPort(name))?.columns.addresses;
-      const routerMac = rowNamed(rows, "Logical_Router_Port", tenantToSwitch(defaultTenant, name))?.columns.mac;
-      const managementMac = Array.isArray(management) ? String(management[0]).split(" ")[0] : undefined;
-      if (managementMac === undefined || typeof routerMac !== "string") return undefined;
-      return { switch: nodeSwitch(name), managementMac, routerMac };
+      if (!nodes.has(name)) nodes.set(name, nodePorts(graph, name));
+      return nodes.get(name);
     },
   };
+}
+
+function nodePorts(graph: PortSource, name: string): ReturnType<FlowPorts["node"]> {
+  const rows = graph.bundleOf(ownerText(nodeOwner(name)))?.rows ?? [];
+  const management = rowNamed(rows, "Logical_Switch_Port", managementPort(name))?.columns.addresses;
+  const routerMac = rowNamed(rows, "Logical_Router_Port", tenantToSwitch(defaultTenant, name))?.columns.mac;
+  const managementMac = Array.isArray(management) ? String(management[0]).split(" ")[0] : undefined;
+  if (managementMac === undefined || typeof routerMac !== "string") return undefined;
+  return { switch: nodeSwitch(name), managementMac, routerMac };
 }
