@@ -2,7 +2,7 @@ import type { Labels } from "../state/labels.ts";
 import type { Direction, PolicyRecord, PolicyRule } from "../state/policy.ts";
 import type { Party } from "./party.ts";
 import type { PolicyStack } from "./policy-index.ts";
-import { type DomainAddresses, type PacketProtocol, peersMatch, portsMatch } from "./rule-match.ts";
+import { type DomainAddresses, type PacketProtocol, ruleMatches } from "./rule-match.ts";
 
 /** A rule and the policy that it belongs to. */
 export interface DecidingRule {
@@ -49,13 +49,11 @@ export function decide(
   stack: PolicyStack,
   direction: Direction,
   peer: Party,
-  { protocol, port, destination }: Packet,
+  packet: Packet,
   domains: DomainAddresses,
 ): Decision {
   const matches = (rule: PolicyRule): boolean =>
-    rule.direction === direction &&
-    portsMatch(rule.ports, destination, protocol, port) &&
-    peersMatch(rule.peers, peer, domains);
+    rule.direction === direction && ruleMatches(rule, peer, packet, domains);
   const firstOf = (policies: readonly PolicyRecord[]): DecidingRule | undefined => {
     for (const policy of policies) {
       const rule = policy.rules.find(matches);

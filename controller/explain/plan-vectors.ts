@@ -5,7 +5,7 @@ import { decide } from "./decision.ts";
 import type { Party } from "./party.ts";
 import type { PolicyStack } from "./policy-index.ts";
 import { type PortSegment, portSegments } from "./port-segments.ts";
-import { type DomainAddresses, type PacketProtocol, peersMatch } from "./rule-match.ts";
+import { type DomainAddresses, type PacketProtocol, peersMatchBy } from "./rule-match.ts";
 
 export const planProtocols = ["tcp", "udp", "sctp", "icmp"] as const satisfies readonly PacketProtocol[];
 
@@ -133,7 +133,7 @@ export function judgeOf(
     vectorOf(peer, destination) {
       if (policies.length === 0) return vectors.open;
       let signature = "";
-      for (const peers of peerLists) signature += peersMatch(peers, peer, domains) ? "1" : "0";
+      for (const peers of peerLists) signature += peersMatchBy(peers, peer, domains)?.[0] ?? "-";
       for (const key of namedPorts) signature += ` ${destination?.[key]}`;
       let vector = known.get(signature);
       if (vector === undefined) {

@@ -89,3 +89,36 @@ export function portsMatch(
     return range !== undefined && range.first <= port && port <= range.last;
   });
 }
+
+/**
+ * Whether a rule is about a peer, and by what: `pods` when one of its selectors (or that it names no peers) says so.
+ */
+export function peersMatchBy(
+  peers: PolicyRule["peers"],
+  party: Party,
+  domains: DomainAddresses,
+): "pods" | "addresses" | undefined {
+  if (peers === "any") return "pods";
+  const matching = peers.filter((peer) => peerMatches(peer, party, domains));
+  if (matching.length === 0) return undefined;
+  return matching.some(({ kind }) => kind === "pods") ? "pods" : "addresses";
+}
+
+/**
+ * Whether a rule matches. In egress the destination says what named ports are, and a peer that is meant by its address
+ * has no names.
+ */
+export function ruleMatches(
+  { direction, peers, ports }: PolicyRule,
+  peer: Party,
+  {
+    protocol,
+    port,
+    destination,
+  }: { readonly protocol: PacketProtocol; readonly port: number; readonly destination: Labels | undefined },
+  domains: DomainAddresses,
+): boolean {
+  const by = peersMatchBy(peers, peer, domains);
+  if (by === undefined) return false;
+  return portsMatch(ports, direction === "ingress" || by === "pods" ? destination : undefined, protocol, port);
+}
