@@ -3,12 +3,31 @@ import { ownerNameOf } from "../../controller/apply/owner.ts";
 import { createGraph } from "../../controller/graph/graph.ts";
 import { createIpam } from "../../controller/ipam/ipam.ts";
 import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
+import {
+  projectAdminNetworkPolicy,
+  projectBaselineAdminNetworkPolicy,
+} from "../../controller/state/admin-network-policy.ts";
+import { projectClusterNetworkPolicy } from "../../controller/state/cluster-network-policy.ts";
 import { projectEndpointSlice } from "../../controller/state/endpoint-slice.ts";
+import { projectNamespace } from "../../controller/state/namespace.ts";
+import { projectNetworkPolicy } from "../../controller/state/network-policy.ts";
 import { projectNode } from "../../controller/state/node.ts";
 import { projectPod } from "../../controller/state/pod.ts";
+import { policyId } from "../../controller/state/policy.ts";
 import { projectService } from "../../controller/state/service.ts";
 import type { DesiredValue } from "../../controller/translate/desired.ts";
-import { endpointSlices, type KubeClient, nodes, pods, services } from "../../kube/index.ts";
+import {
+  adminNetworkPolicies,
+  baselineAdminNetworkPolicies,
+  clusterNetworkPolicies,
+  endpointSlices,
+  type KubeClient,
+  namespaces,
+  networkPolicies,
+  nodes,
+  pods,
+  services,
+} from "../../kube/index.ts";
 import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-client-ts/index.ts";
 
 /** Tables in which the controller keeps rows. */
@@ -24,7 +43,25 @@ const tables = [
   "Logical_Router_Static_Route",
   "Logical_Switch",
   "Logical_Switch_Port",
+  "Meter",
+  "Meter_Band",
   "NAT",
+  "Port_Group",
+] as const;
+
+/** Columns whose members decide about packets: one too many is as wrong as one too few. */
+const memberColumns = [
+  ["Port_Group", "ports"],
+  ["Port_Group", "acls"],
+  ["Address_Set", "addresses"],
+] as const;
+
+/** Policies of all kinds: where they are, and how they are read. */
+const policyKinds = [
+  [networkPolicies, projectNetworkPolicy],
+  [adminNetworkPolicies, projectAdminNetworkPolicy],
+  [baselineAdminNetworkPolicies, projectBaselineAdminNetworkPolicy],
+  [clusterNetworkPolicies, projectClusterNetworkPolicy],
 ] as const;
 
 export interface OurRow {
@@ -120,6 +157,16 @@ export async function compareWithScratch(
     report: () => undefined,
     previousBackends: (uuid, vip) => (actual.get(uuid)?.row.vips as ReadonlyMap<string, string> | undefined)?.get(vip),
   });
+  for (const item of (await client.list<unknown>(namespaces)).items) {
+    const object = projectNamespace(item);
+    graph.apply({ kind: "namespace", change: "upsert", key: object.key, object });
+  }
+  for (const [resource, project] of policyKinds) {
+    for (const item of (await client.list<unknown>(resource)).items) {
+      const object = project(item);
+      graph.apply({ kind: "policy", change: "upsert", key: policyId(object), object });
+    }
+  }
   for (const object of nodeRecords) graph.apply({ kind: "node", change: "upsert", key: object.key, object });
   for (const object of podRecords) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
   for (const item of serviceList.items) {
@@ -153,6 +200,17 @@ export async function compareWithScratch(
   for (const { table, row, column, member } of bundles.flatMap(({ memberships }) => memberships)) {
     const set = actual.get(row)?.row[column] as ReadonlySet<string> | undefined;
     if (set?.has(member) !== true) differences.push(`${table} ${row} ${column} lacks ${member}`);
+  }
+  const members = new Set(
+    bundles.flatMap(({ memberships }) => memberships.map(({ row, column, member }) => `${row} ${column} ${member}`)),
+  );
+  const inColumns = new Map(bundles.flatMap(({ rows }) => rows.map(({ uuid, columns }) => [uuid, columns] as const)));
+  for (const [uuid, { table, owner, row }] of actual) {
+    for (const column of memberColumns.flatMap(([of, name]) => (of === table ? [name] : []))) {
+      if (inColumns.get(uuid)?.[column] !== undefined) continue;
+      for (const member of row[column] as ReadonlySet<string>)
+        if (!members.has(`${uuid} ${column} ${member}`)) differences.push(`${owner} ${column} has ${member} too much`);
+    }
   }
   const podPorts = ports.filter(({ owner }) => owner.startsWith("Pod/"));
   const addresses = podPorts.flatMap(({ row }) => [...(row.addresses as ReadonlySet<string>)]);

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { inNamespace } from "../../../node/netlink/index.ts";
 
-/** What a network namespace has received since it was made, loopback apart: the kernel's own count. */
+/** What a network namespace has received since it was made: the kernel's own count. */
 export interface Received {
+  /** All but ICMP, by which the kernel also tells itself that it found no neighbour. */
   readonly ipv4: number;
   /** Of both families. */
   readonly tcp: number;
@@ -35,7 +36,7 @@ export function receivedIn(namespace: string): Received {
   );
   const table = (name: string) => tableOf(ipv4And6 ?? "", name);
   return {
-    ipv4: sum(table("Ip"), "InReceives"),
+    ipv4: sum(table("Ip"), "InReceives") - sum(table("Icmp"), "InMsgs"),
     tcp: sum(table("Tcp"), "InSegs"),
     udp: sum(table("Udp"), "InDatagrams", "NoPorts", "InErrors"),
     udp6: sum(later, "Udp6InDatagrams", "Udp6NoPorts", "Udp6InErrors"),
