@@ -6,12 +6,12 @@ export interface AclOrigin {
   /** Of the policy. */
   readonly key: string;
   readonly direction: Direction;
-  /** The rule's index; `overflow` for the one ACL that drops all of a policy for which priorities are too few. */
-  readonly rule: number | "overflow";
   /**
-   * Tells the ACLs of one rule apart. Of a Pass that is compiled away, `isolation` drops what it matches and NetworkPolicies
-   * isolate, and `rest` lets through what nobody decided.
+   * The rule's index; `isolation` where a NetworkPolicy drops what nobody allows (only where that has to be logged, or stands
+   * again above a Pass: else the tenant's two ACLs do); `overflow` for the one ACL of a policy for which priorities are too few: it drops all.
    */
+  readonly rule: number | "isolation" | "overflow";
+  /** Tells the ACLs of one rule apart; `rest` is of a Pass that is compiled away, and lets through what nobody decided. */
   readonly piece: string;
   /** It stands for the same as another one, over pods whose namespace logs. */
   readonly logged: boolean;
@@ -34,9 +34,10 @@ export function aclPart({ direction, rule, piece, logged, pass }: Omit<AclOrigin
 
 /** Reads `external_ids:ovenbird.io/owner` of an ACL; undefined where no policy is its owner. */
 export function aclOrigin(owner: string): AclOrigin | undefined {
-  const match = /^([A-Za-z]+)\/([^#]+)#(ingress|egress)\.(\d+|overflow)\.([^.@]+)(\.logged)?(?:@([^:]+):(\d+))?$/.exec(
-    owner,
-  );
+  const match =
+    /^([A-Za-z]+)\/([^#]+)#(ingress|egress)\.(\d+|isolation|overflow)\.([^.@]+)(\.logged)?(?:@([^:]+):(\d+))?$/.exec(
+      owner,
+    );
   const kind = kinds[match?.[1] ?? ""];
   if (match === null || kind === undefined) return undefined;
   const [, , key = "", direction, rule, piece = "", logged, passPolicy, passRule] = match;
@@ -44,7 +45,7 @@ export function aclOrigin(owner: string): AclOrigin | undefined {
     kind,
     key,
     direction: direction === "ingress" ? "ingress" : "egress",
-    rule: rule === "overflow" ? rule : Number(rule),
+    rule: rule === "overflow" || rule === "isolation" ? rule : Number(rule),
     piece,
     logged: logged !== undefined,
     pass: passPolicy === undefined ? undefined : { policy: passPolicy, rule: Number(passRule) },

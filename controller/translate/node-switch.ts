@@ -8,7 +8,6 @@ import { defaultTenant, nodeSwitch, switchToTenant, tenantToSwitch } from "./nam
 import { nodeOwner } from "./node-owner.ts";
 import { macInBlock, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
-import { subjectsGroup } from "./policy-groups.ts";
 import { switchAcls } from "./policy-infrastructure.ts";
 import { infrastructurePriorities, type PolicyLayout } from "./policy-layout.ts";
 import { tenantRouterUuid } from "./tenant-router.ts";
@@ -49,7 +48,8 @@ function ownNodeAcl(network: NetworkConfig, { name, block, addresses }: NodeTopo
   return desiredRow("ACL", nodeOwner(name), "pods", {
     direction: "to-lport",
     priority: infrastructurePriorities.always,
-    match: `outport == @${subjectsGroup.name} && (${sources.join(" || ")})`,
+    // For all of the switch: a port group of which it has no port would be an error there.
+    match: sources.join(" || "),
     // Alone it makes no switch a stateful one.
     action: "allow",
   });

@@ -19,8 +19,8 @@ export interface AclInput {
   readonly priority: number;
   readonly tier: PolicyTier;
   readonly action: "allow" | "allow-related" | "allow-stateless" | "drop" | "pass";
-  /** Names of port groups: the pod is in all of them. */
-  readonly groups: readonly string[];
+  /** The name of the pods' port group; absent for those of a whole switch. */
+  readonly group: string | undefined;
   /** What else it matches; empty strings say nothing. */
   readonly match: readonly string[];
   readonly log: DesiredRow["columns"];
@@ -28,7 +28,7 @@ export interface AclInput {
 
 /** An ACL of pods. */
 export function aclRow(
-  { uuid, owner, direction, beforeBalancing, priority, tier, action, groups, match, log }: AclInput,
+  { uuid, owner, direction, beforeBalancing, priority, tier, action, group, match, log }: AclInput,
   layout: PolicyLayout,
 ): DesiredRow {
   const { port, columns } = stages[direction];
@@ -42,7 +42,9 @@ export function aclRow(
       ...columns,
       ...(beforeBalancing === true ? { options: {} } : {}),
       priority,
-      match: [...groups.map((name) => `${port} == @${name}`), ...(said.length === 0 ? ["ip"] : said)].join(" && "),
+      match: [...(group === undefined ? [] : [`${port} == @${group}`]), ...(said.length === 0 ? ["ip"] : said)].join(
+        " && ",
+      ),
       action,
       ...(ofTier === undefined ? {} : { tier: ofTier }),
       ...log,

@@ -1,16 +1,17 @@
 import { type Direction, type PolicyRecord, type PolicyRule, policyId } from "../state/policy.ts";
+import type { PodSelector } from "../state/selector.ts";
 import { type AclOrigin, aclPart } from "./acl-origin.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { ownerText, rowUuid } from "./owner.ts";
 import { aclRow, groupAcl } from "./policy-acl.ts";
 import { type Clause, clausesOf, commonClause } from "./policy-clauses.ts";
 import type { PolicyContext } from "./policy-context.ts";
-import { isolatedGroups, type PortGroup } from "./policy-groups.ts";
 import { networkPolicyPriorities } from "./policy-layout.ts";
 import { logColumns, logName, podsOf } from "./policy-log.ts";
 import { peersMatch } from "./policy-peers.ts";
 import { portsMatch } from "./policy-ports.ts";
 import type { Pass } from "./policy-ranks.ts";
+import { possibleIntersection } from "./selector-contradiction.ts";
 
 /** The owner of a policy's ACLs. */
 export function policyOwner({ kind, key }: Pick<PolicyRecord, "kind" | "key">): Owner {
@@ -25,8 +26,6 @@ const directions: readonly Direction[] = ["ingress", "egress"];
 interface Standing {
   readonly priority: number;
   readonly action: "allow-related" | "drop" | "pass";
-  /** Besides the clause's subjects. */
-  readonly isolated?: PortGroup;
   /** It lets through what nobody decided. */
   readonly isDefault?: boolean;
 }
@@ -38,47 +37,49 @@ interface PolicyAcls {
   add(place: Place, clause: Clause, standing: Standing): void;
 }
 
-function policyAcls({ kind, key, tier }: PolicyRecord, { sets, network, logged, layout }: PolicyContext): PolicyAcls {
+function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): PolicyAcls {
+  const { sets, network, logged, layout } = context;
   const rows: DesiredRow[] = [];
   const memberships: Membership[] = [];
   const put = (
     place: Place,
     { priority, action }: Standing,
-    groups: readonly PortGroup[],
+    subject: PodSelector,
     match: readonly string[],
-    log: "silent" | "named" | "twin",
+    log: "silent" | "logged" | "twin",
   ): void => {
     const owner = ownerText(policyOwner({ kind, key }), aclPart({ ...place, logged: log === "twin" }));
     const uuid = rowUuid("ACL", owner);
-    const names = groups.map(({ name }) => name);
-    const columns = logColumns(log === "silent" ? undefined : logName({ kind, key, ...place }));
     const { direction } = place;
-    rows.push(aclRow({ uuid, owner, direction, priority, tier, action, groups: names, match, log: columns }, layout));
-    const [group] = groups;
-    if (group !== undefined) memberships.push(groupAcl(group.uuid, uuid));
+    const group = sets.group(subject);
+    const columns = logColumns(log === "silent" ? undefined : logName({ kind, key, ...place }));
+    rows.push(
+      aclRow({ uuid, owner, direction, priority, tier, action, group: group.name, match, log: columns }, layout),
+    );
+    memberships.push(groupAcl(group.uuid, uuid));
   };
   return {
     bundle: { rows, memberships },
-    add(place, clause, standing) {
-      const peers = peersMatch(clause.peers, place.direction, network.families, sets);
-      if (peers === undefined) return;
-      const match = [peers, portsMatch(clause.ports)];
-      const groups: PortGroup[] = clause.subjects.map((subject) => sets.group(subject));
-      if (standing.isolated !== undefined) groups.push(standing.isolated);
+    add(place, { subject, peers, ports }, standing) {
+      const ofPeers = peersMatch(peers, place.direction, network.families, sets);
+      if (ofPeers === undefined) return;
+      const match = [ofPeers, portsMatch(ports)];
+      const namespaces = standing.action === "drop" ? logged.deny : logged.allow;
       if (kind === "NetworkPolicy") {
-        const namespace = key.slice(0, key.indexOf("/"));
-        put(place, standing, groups, match, logged.allow.includes(namespace) ? "named" : "silent");
+        put(place, standing, subject, match, namespaces.includes(namespaceOf(key)) ? "logged" : "silent");
         return;
       }
-      put(place, standing, groups, match, "silent");
-      const namespaces = standing.action === "drop" ? logged.deny : logged.allow;
+      put(place, standing, subject, match, "silent");
       // What is left to others, and what gets through because nobody decided, isn't a decision.
       if (namespaces.length === 0 || standing.action === "pass" || standing.isDefault === true) return;
-      const twin = { ...standing, priority: standing.priority + 1 };
-      put(place, twin, [...groups, sets.group(podsOf(namespaces))], match, "twin");
+      const inThose = possibleIntersection(subject, podsOf(namespaces));
+      if (inThose === undefined) return;
+      put(place, { ...standing, priority: standing.priority + 1 }, inThose, match, "twin");
     },
   };
 }
+
+const namespaceOf = (key: string): string => key.slice(0, key.indexOf("/"));
 
 /** A rule while its ACLs are made. */
 interface RuleInput {
@@ -95,16 +96,21 @@ function addClauses({ acls, rule, clauses }: RuleInput, standing: Standing): voi
   }
 }
 
-/** What a rule of a tier below the Admin tier says, again above what comes below each Pass, for what that matches. */
-function addAgain({ acls, rule, clauses, context }: RuleInput, standing: (pass: Pass) => Standing): void {
-  const { direction, index } = rule;
+/** What a lower tier says, again above what comes below each Pass, for what that matches. */
+function addAgain(
+  { acls, context }: Pick<RuleInput, "acls" | "context">,
+  direction: Direction,
+  rule: AclOrigin["rule"],
+  clauses: readonly Clause[],
+  standing: (pass: Pass) => Standing,
+): void {
   for (const pass of context.ranks.passes(direction)) {
     const origin = { policy: policyId(pass.policy), rule: pass.rule.index };
     for (const ofPass of clausesOf(pass.subject, pass.rule, context.sets)) {
       for (const clause of clauses) {
         const common = commonClause(clause, ofPass);
         if (common === undefined) continue;
-        acls.add({ direction, rule: index, piece: common.piece, pass: origin }, common, standing(pass));
+        acls.add({ direction, rule, piece: common.piece, pass: origin }, common, standing(pass));
       }
     }
   }
@@ -113,18 +119,20 @@ function addAgain({ acls, rule, clauses, context }: RuleInput, standing: (pass: 
 const actions = { allow: "allow-related", deny: "drop", pass: "pass" } as const;
 
 function addNetworkPolicyRule(input: RuleInput): void {
+  const { rule, clauses } = input;
   addClauses(input, { priority: networkPolicyPriorities.allow, action: "allow-related" });
-  addAgain(input, ({ allow }) => ({ priority: allow, action: "allow-related" }));
+  addAgain(input, rule.direction, rule.index, clauses, ({ allow }) => ({ priority: allow, action: "allow-related" }));
 }
 
 function addBaselineRule(input: RuleInput): void {
-  const { policy, rule, context } = input;
+  const { policy, rule, clauses, context } = input;
   const priority = context.ranks.priority(policy, rule);
   if (priority === undefined) return;
   // There is no tier after this one: what it passes on is let through.
   const action = rule.action === "deny" ? "drop" : "allow-related";
   addClauses(input, { priority, action });
-  addAgain(input, ({ baselineOffset }) => ({ priority: baselineOffset + priority, action }));
+  const again = ({ baselineOffset }: Pass): Standing => ({ priority: baselineOffset + priority, action });
+  addAgain(input, rule.direction, rule.index, clauses, again);
 }
 
 function addAdminRule(input: RuleInput): void {
@@ -140,34 +148,49 @@ function addAdminRule(input: RuleInput): void {
     .passes(direction)
     .find((other) => other.rule.index === index && policyId(other.policy) === id);
   if (pass === undefined) return;
-  const place = (piece: string): Place => ({ direction, rule: index, piece, pass: undefined });
   for (const clause of clauses) {
-    const suffix = clause.piece === "numbers" ? "" : `-${clause.piece}`;
-    const isolated = isolatedGroups[direction];
-    acls.add(place(`isolation${suffix}`), clause, { priority: pass.isolation, action: "drop", isolated });
-    acls.add(place(`rest${suffix}`), clause, { priority: pass.rest, action: "allow-related", isDefault: true });
+    const piece = clause.piece === "numbers" ? "rest" : `rest-${clause.piece}`;
+    const place = { direction, rule: index, piece, pass: undefined };
+    acls.add(place, clause, { priority: pass.rest, action: "allow-related", isDefault: true });
   }
 }
 
 const adders = { Admin: addAdminRule, NetworkPolicy: addNetworkPolicyRule, Baseline: addBaselineRule } as const;
 
+const everything = { piece: "numbers", peers: "any", ports: "any" } as const;
+
 /**
- * All ACLs of a policy, on the port groups of its subject; that a NetworkPolicy isolates is told by pods' memberships in the
- * tenant's groups. Their number follows from rules, named ports and the passes above, never from pods.
+ * That a NetworkPolicy isolates is told by pods' memberships in the tenant's groups. Only what has to be logged, and what has to
+ * stand again above a Pass, needs an ACL of its own.
+ */
+function addIsolation(acls: PolicyAcls, policy: PolicyRecord, subject: PodSelector, context: PolicyContext): void {
+  const clause: Clause = { ...everything, subject };
+  const isLogged = context.logged.deny.includes(namespaceOf(policy.key));
+  for (const direction of policy.isolates) {
+    if (isLogged) {
+      const place: Place = { direction, rule: "isolation", piece: clause.piece, pass: undefined };
+      acls.add(place, clause, { priority: networkPolicyPriorities.isolation + 1, action: "drop" });
+    }
+    const again = ({ isolation }: Pass): Standing => ({ priority: isolation, action: "drop" });
+    addAgain({ acls, context }, direction, "isolation", [clause], again);
+  }
+}
+
+/**
+ * All ACLs of a policy, on the port groups of its subject. Their number follows from rules, named ports and the passes above,
+ * never from pods.
  * @returns undefined for a policy that has none
  */
 export function policyBundle(policy: PolicyRecord, context: PolicyContext): Bundle | undefined {
   const { subject, tier } = policy;
   if (subject === undefined) return undefined;
   const acls = policyAcls(policy, context);
+  if (tier === "NetworkPolicy") addIsolation(acls, policy, subject, context);
   for (const direction of directions) {
     const overflow = context.ranks.overflow(policy, direction);
     if (overflow === undefined) continue;
-    const all: Clause = { piece: "all", subjects: [subject], peers: "any", ports: "any" };
-    acls.add({ direction, rule: "overflow", piece: "all", pass: undefined }, all, {
-      priority: overflow,
-      action: "drop",
-    });
+    const place: Place = { direction, rule: "overflow", piece: everything.piece, pass: undefined };
+    acls.add(place, { ...everything, subject }, { priority: overflow, action: "drop" });
   }
   for (const rule of policy.rules) {
     adders[tier]({ acls, policy, rule, clauses: clausesOf(subject, rule, context.sets), context });

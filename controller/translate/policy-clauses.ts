@@ -9,8 +9,8 @@ import { possibleIntersection } from "./selector-contradiction.ts";
 export interface Clause {
   /** Tells the clauses of a rule apart: `numbers`, or `tcp-http-8080`. */
   readonly piece: string;
-  /** The subject's pods are in all of these. */
-  readonly subjects: readonly PodSelector[];
+  /** Whose pods' traffic. One selector, so that a match names one port group: one of which a switch has no port is an error there. */
+  readonly subject: PodSelector;
   readonly peers: Peers;
   readonly ports: Ports;
 }
@@ -37,7 +37,7 @@ function namedIngress(subject: PodSelector, rule: PolicyRule, port: NamedPort, s
   const { protocol, name } = port;
   return sets.portNumbers(subject, protocol, name).map((number) => ({
     piece: `${protocol}-${name}-${number}`,
-    subjects: [withPort(subject, protocol, name, number)],
+    subject: withPort(subject, protocol, name, number),
     peers: peersOf(rule.peers),
     ports: onePort(protocol, number),
   }));
@@ -58,7 +58,7 @@ function namedEgress(subject: PodSelector, rule: PolicyRule, port: NamedPort, se
   }
   return [...byNumber].map(([number, peers]) => ({
     piece: `${protocol}-${name}-${number}`,
-    subjects: [subject],
+    subject,
     peers,
     ports: onePort(protocol, number),
   }));
@@ -68,9 +68,7 @@ function namedEgress(subject: PodSelector, rule: PolicyRule, port: NamedPort, se
 export function clausesOf(subject: PodSelector, rule: PolicyRule, sets: PolicySets): readonly Clause[] {
   const numbered = numberedPorts(rule.ports);
   const clauses: Clause[] =
-    numbered === undefined
-      ? []
-      : [{ piece: "numbers", subjects: [subject], peers: peersOf(rule.peers), ports: numbered }];
+    numbered === undefined ? [] : [{ piece: "numbers", subject, peers: peersOf(rule.peers), ports: numbered }];
   if (rule.ports === "any") return clauses;
   const seen = new Set<string>();
   for (const port of rule.ports) {
@@ -85,14 +83,10 @@ export function clausesOf(subject: PodSelector, rule: PolicyRule, sets: PolicySe
 export function commonClause(a: Clause, b: Clause): Clause | undefined {
   const ports = commonPorts(a.ports, b.ports);
   if (ports === undefined) return undefined;
-  const subjects = [...a.subjects];
-  for (const subject of b.subjects) {
-    if (subjects.some(({ text }) => text === subject.text)) continue;
-    if (subjects.some((other) => possibleIntersection(other, subject) === undefined)) return undefined;
-    subjects.push(subject);
-  }
+  const subject = possibleIntersection(a.subject, b.subject);
+  if (subject === undefined) return undefined;
   const peers = commonPeers(a.peers, b.peers);
   if (peers !== "any" && peers.length === 0) return undefined;
   const pieces = [a, b].map(({ piece }) => piece);
-  return { piece: pieces.every((piece) => piece === "numbers") ? "numbers" : pieces.join("+"), subjects, peers, ports };
+  return { piece: pieces.every((piece) => piece === "numbers") ? "numbers" : pieces.join("+"), subject, peers, ports };
 }

@@ -14,8 +14,8 @@ export interface LoggedNamespaces {
 /**
  * What the rows of a policy depend on beside the policy. They have to be made anew when
  *   - an answer that `sets` gave them would be another now (which numbers a named port has; names never change),
- *   - `changedRanks` names the policy, or a direction in which the policy has rules and which isn't the Admin tier's own,
- *   - `logged` changed: rows of a NetworkPolicy only depend on whether its namespace is in it.
+ *   - `changedRanks` names the policy, or, of one of the tiers below Admin, a direction in which it has rules or isolates,
+ *   - `logged` changed: rows of a NetworkPolicy depend only on whether its own namespace is in it.
  */
 export interface PolicyContext {
   readonly sets: PolicySets;

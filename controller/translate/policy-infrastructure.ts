@@ -13,9 +13,9 @@ const silent = logColumns(undefined);
 
 type Rule = Pick<AclInput, "direction" | "beforeBalancing" | "priority" | "tier" | "action" | "match">;
 
-function row(owner: Owner, part: string, groups: readonly string[], rule: Rule, layout: PolicyLayout): DesiredRow {
+function row(owner: Owner, part: string, group: string | undefined, rule: Rule, layout: PolicyLayout): DesiredRow {
   const text = ownerText(owner, `policy.${part}`);
-  return aclRow({ ...rule, uuid: rowUuid("ACL", text), owner: text, groups, log: silent }, layout);
+  return aclRow({ ...rule, uuid: rowUuid("ACL", text), owner: text, group, log: silent }, layout);
 }
 
 /**
@@ -72,15 +72,15 @@ export function switchAcls(
   const match = ["sctp", families.length === 1 ? within : `(${within})`];
   return [
     // Before load balancing: there all that no ACL matches is marked to be committed.
-    row(owner, "sctp.egress", [], { ...last, direction: "egress", beforeBalancing: true, match }, layout),
-    row(owner, "sctp.ingress", [], { ...last, direction: "ingress", match: ["sctp", "ct.new"] }, layout),
+    row(owner, "sctp.egress", undefined, { ...last, direction: "egress", beforeBalancing: true, match }, layout),
+    row(owner, "sctp.ingress", undefined, { ...last, direction: "ingress", match: ["sctp", "ct.new"] }, layout),
   ];
 }
 
 /** What policies stand on: the tenant's groups with their ACLs, and the meter of those that log. */
 export function policyInfrastructure(layout: PolicyLayout): Bundle {
   const isolation = isolationBundle(layout);
-  const subjects = subjectRules().map(([part, rule]) => row(tenantOwner, part, [subjectsGroup.name], rule, layout));
+  const subjects = subjectRules().map(([part, rule]) => row(tenantOwner, part, subjectsGroup.name, rule, layout));
   return {
     rows: [...tenantGroupRows(), ...isolation.rows, ...subjects, ...logMeterRows()],
     memberships: [...isolation.memberships, ...subjects.map(({ uuid }) => groupAcl(subjectsGroup.uuid, uuid))],

@@ -1,5 +1,5 @@
 import { namespaceNameLabel } from "../state/namespace.ts";
-import type { Direction, PolicyKind } from "../state/policy.ts";
+import type { PolicyKind } from "../state/policy.ts";
 import { podSelector } from "../state/selector.ts";
 import type { AclOrigin } from "./acl-origin.ts";
 import type { DesiredRow } from "./desired.ts";
@@ -64,9 +64,4 @@ export function logColumns(name: string | undefined): Columns {
 /** The pods of namespaces that log. */
 export function podsOf(namespaces: readonly string[]) {
   return podSelector({ namespaceRequirements: [{ key: namespaceNameLabel, operator: "In", values: namespaces }] });
-}
-
-/** What lines of the log call it that a pod of the namespace is isolated. */
-export function isolationLogName(namespace: string, direction: Direction): string {
-  return fitting(`NP/${namespace}:${direction}:isolation`);
 }

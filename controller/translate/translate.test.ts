@@ -123,8 +123,7 @@ describe("a node", () => {
     expect(rowsOf(nodeBundle(dualStack, withGateway), "ACL")["Node/n7#pods"]).toEqual({
       direction: "to-lport",
       priority: 32600,
-      match:
-        "outport == @policy.subjects && (ip4.src == {10.244.5.2, 192.168.0.7} || ip6.src == {fd00:10:244:5::2, fc00::7})",
+      match: "ip4.src == {10.244.5.2, 192.168.0.7} || ip6.src == {fd00:10:244:5::2, fc00::7}",
       action: "allow",
     });
   });
