@@ -2,7 +2,6 @@ import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { LogPolicy } from "../state/namespace.ts";
 import type { PolicyRecord } from "../state/policy.ts";
 import type { Bundle, BundleChange, Owner } from "../translate/desired.ts";
-import { namespaceLogBundle, namespaceOwner } from "../translate/isolation.ts";
 import { policyBundle, policyOwner } from "../translate/policy-acls.ts";
 import type { PolicyContext } from "../translate/policy-context.ts";
 import type { PolicyLayout } from "../translate/policy-layout.ts";
@@ -37,15 +36,16 @@ export interface PolicyGraph {
   applyNamespace(name: string, logPolicy: LogPolicy | undefined): void;
   /** Translates, and takes and gives up the sets that are asked for. */
   flush(): PolicyChanges;
-  /** Of a policy, or of what is logged of a namespace. */
   bundleOf(owner: Owner): Bundle | undefined;
 }
 
-/** What was made for one owner, and what it asks for. */
+/** What was made of a policy, and what it asks for. */
 interface Translated {
   readonly bundle: Bundle | undefined;
   readonly uses: PolicyUses;
 }
+
+const noUses = new PolicyUses();
 
 export function createPolicyGraph({ network, layout, podSets, contentSets }: PolicyGraphOptions): PolicyGraph {
   const families = new Set(network.families.map(({ family }) => family));
@@ -56,7 +56,6 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
   const translated = new Map<string, Translated>();
   const dirty = new Set<string>();
   const logging = createLoggedNamespaces();
-  const logs = new Map<string, Translated>();
   let ranks = rankPolicies([], layout);
   let ranksAreOld = false;
 
@@ -98,18 +97,12 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
     return { bundle: policyBundle(policy, contextOf(uses)), uses };
   }
 
-  /** First the new uses, then the former ones: what both ask for is never without anybody who does. */
-  function replace(
-    of: Map<string, Translated>,
-    id: string,
-    asker: string,
-    now: Translated | undefined,
-  ): Bundle | undefined {
-    const before = of.get(id);
-    now?.uses.acquire(asker);
-    before?.uses.release(asker);
-    if (now === undefined) of.delete(id);
-    else of.set(id, now);
+  /** @returns the former bundle */
+  function replace(id: string, now: Translated | undefined): Bundle | undefined {
+    const before = translated.get(id);
+    (now?.uses ?? noUses).replace(before?.uses ?? noUses, id);
+    if (now === undefined) translated.delete(id);
+    else translated.set(id, now);
     return before?.bundle;
   }
 
@@ -132,25 +125,18 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
     const changes = changedRanks(before, ranks);
     for (const id of changes.policies) dirty.add(id);
     if (changes.passes.length === 0) return;
-    for (const [id, { tier, rules }] of records) {
+    for (const [id, { tier, rules, isolates }] of records) {
       if (tier === "Admin") continue;
-      if (rules.some(({ direction }) => changes.passes.includes(direction))) dirty.add(id);
+      const directions = [...isolates, ...rules.map(({ direction }) => direction)];
+      if (directions.some((direction) => changes.passes.includes(direction))) dirty.add(id);
     }
   }
 
-  function flushLogging(changed: BundleChange[], gone: BundleChange[]): void {
+  function relog(): void {
     const touched = logging.flush();
     if (touched.size === 0) return;
     for (const id of ranked.keys()) dirty.add(id);
-    for (const namespace of touched) {
-      for (const id of namespacePolicies.get(namespace) ?? []) dirty.add(id);
-      const uses = new PolicyUses();
-      const bundle = namespaceLogBundle(namespace, contextOf(uses));
-      const owner = namespaceOwner(namespace);
-      const before = replace(logs, namespace, `Namespace/${namespace}`, bundle && { bundle, uses });
-      if (bundle !== undefined) changed.push({ owner, bundle });
-      else if (before !== undefined) gone.push({ owner, bundle });
-    }
+    for (const namespace of touched) for (const id of namespacePolicies.get(namespace) ?? []) dirty.add(id);
   }
 
   return {
@@ -173,13 +159,13 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
       const changed: BundleChange[] = [];
       const gone: BundleChange[] = [];
       rerank();
-      flushLogging(changed, gone);
+      relog();
       for (const id of podSets.takeRenumbered()) dirty.add(id);
       for (const id of dirty) {
         const policy = records.get(id);
         const now = policy && translate(policy);
         const known = translated.get(id);
-        const before = replace(translated, id, id, now);
+        const before = replace(id, now);
         const bundle = now?.bundle;
         const owner = policy === undefined ? ownerOf(id) : policyOwner(policy);
         if (bundle !== undefined) (known === undefined ? added : changed).push({ owner, bundle });
@@ -188,8 +174,7 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
       dirty.clear();
       return { changed: [...added, ...changed], gone };
     },
-    bundleOf: ({ kind, key }) =>
-      kind === "Namespace" ? logs.get(key)?.bundle : translated.get(`${kind}/${key}`)?.bundle,
+    bundleOf: ({ kind, key }) => translated.get(`${kind}/${key}`)?.bundle,
   };
 }
 

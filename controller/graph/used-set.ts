@@ -17,12 +17,17 @@ export class PolicyUses {
     else uses.add(use);
   }
 
-  acquire(policy: string): void {
-    for (const [set, uses] of this.#uses) for (const use of uses) set.acquire(use, policy);
+  /** Takes what is asked for, and gives up what only the former uses asked for. */
+  replace(former: PolicyUses, policy: string): void {
+    for (const [set, use] of this.#without(former)) set.acquire(use, policy);
+    for (const [set, use] of former.#without(this)) set.release(use, policy);
   }
 
-  release(policy: string): void {
-    for (const [set, uses] of this.#uses) for (const use of uses) set.release(use, policy);
+  *#without(other: PolicyUses): Generator<[UsedSet<unknown>, unknown]> {
+    for (const [set, uses] of this.#uses) {
+      const others = other.#uses.get(set);
+      for (const use of uses) if (others?.has(use) !== true) yield [set, use];
+    }
   }
 }
 

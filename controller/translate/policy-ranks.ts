@@ -192,13 +192,16 @@ export function rankPolicies(policies: readonly PolicyRecord[], layout: PolicyLa
     return { Admin: high, Baseline: low, NetworkPolicy: undefined, passes: high.passes };
   };
   const ranks = { ingress: ranksOf("ingress"), egress: ranksOf("egress") };
+  const passesOf = Map.groupBy([...ranks.ingress.passes, ...ranks.egress.passes], ({ policy }) => policyId(policy));
   const text = (policy: PolicyRecord): string =>
-    JSON.stringify(
-      directions.map((direction) => {
+    JSON.stringify([
+      ...directions.map((direction) => {
         const ofTier = ranks[direction][policy.tier];
         return [[...(ofTier?.priorities.get(policyId(policy)) ?? [])], ofTier?.overflows.get(policyId(policy))];
       }),
-    );
+      // Its own ACLs stand for these too.
+      passesOf.get(policyId(policy))?.map(passText),
+    ]);
   return {
     priority: (policy, { direction, index }) =>
       ranks[direction][policy.tier]?.priorities.get(policyId(policy))?.get(index),
