@@ -19,6 +19,7 @@ import type { Logger } from "./logger.ts";
 import { createManagementPort, type ManagementPort } from "./management/index.ts";
 import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
 import { reflectPodsOfNode } from "./pods/index.ts";
+import { createEstablishedConnections, type EstablishedConnectionsMetrics } from "./policy/index.ts";
 import { type AgentConditions, readinessOf } from "./readiness.ts";
 import { createReconciler } from "./reconciler.ts";
 import { createServiceView, hostServicesOf, nodeAddressesOf } from "./services/index.ts";
@@ -48,7 +49,12 @@ export interface AgentOptions {
   readonly conditions: AgentConditions;
   /** The plugin's executable to install, if any. */
   readonly pluginPath: string | undefined;
-  readonly metrics?: { readonly cni: CniMetrics; readonly announcer: AnnouncerMetrics; readonly dns: DnsMetrics };
+  readonly metrics?: {
+    readonly cni: CniMetrics;
+    readonly announcer: AnnouncerMetrics;
+    readonly dns: DnsMetrics;
+    readonly established: EstablishedConnectionsMetrics;
+  };
   /** Gives up starting, and stops what runs. */
   readonly signal: AbortSignal;
 }
@@ -71,6 +77,7 @@ export interface Agent {
  *     announcer ─────┘   (which addresses this node answers for)
  *
  *     pod watch ─▶ pods ─▶ CNI server ─▶ links, binding
+ *     flows of br-int ───▶ established connections (cuts those that policies no longer allow)
  *     DNS answers to pods ─▶ domain names of policies ─▶ DomainName
  *
  * The CNI server listens from the start, so that a call gets a clear answer; the network configuration, which makes the
@@ -311,7 +318,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     logger,
     ...(options.metrics ? { metrics: options.metrics.dns } : {}),
   });
-  const links = createPodLinks({ datapath: () => openVswitch?.datapath ?? config.datapath ?? "system" });
+  const datapath = () => openVswitch?.datapath ?? config.datapath ?? "system";
+  const links = createPodLinks({ datapath });
+  const established = createEstablishedConnections({
+    rundir: config.ovsRundir,
+    integrationBridge: integrationBridgeOf(session),
+    datapath,
+    replica,
+    pods,
+    logger,
+    ...(options.metrics ? { metrics: options.metrics.established } : {}),
+  });
 
   conditions.follow("ovsdb", () =>
     replica.synced ? undefined : `no connection to ${config.ovsDb}: ${databaseProblem ?? "it is being made"}`,
@@ -428,6 +445,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await healthChecks.close();
       const tasks = [openVswitchTask, gatewayTask, managementTask, chassisTask, leftoversTask, readyTask];
       await Promise.all(tasks.map((task) => task.stop()));
+      await established.close();
       stopServices();
       services.close();
       node.close();

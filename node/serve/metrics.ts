@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { AnnouncerMetrics } from "../announcer/index.ts";
 import type { CniMetrics } from "../cni-server/index.ts";
 import type { DnsMetrics } from "../dns/index.ts";
+import type { EstablishedConnectionsMetrics } from "../policy/index.ts";
 
 export interface Metrics {
   readonly registry: Registry;
@@ -11,6 +12,8 @@ export interface Metrics {
   readonly announcer: AnnouncerMetrics;
   /** What answers to pods told of the domain names of policies. */
   readonly dns: DnsMetrics;
+  /** What becomes of established connections when policies or backends change. */
+  readonly established: EstablishedConnectionsMetrics;
 }
 
 /** The agent's metrics: the process's own, the CNI calls', the announcer's and those of domain names. */
@@ -51,6 +54,27 @@ export function createMetrics(): Metrics {
     labelNames: ["result"],
     registers: [registry],
   });
+  const judgements = new Histogram({
+    name: "ovenbird_agent_established_judgement_seconds",
+    help: "Looks at established UDP connections after a change of policies",
+    buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers: [registry],
+  });
+  const judged = new Counter({
+    name: "ovenbird_agent_established_connections_judged_total",
+    help: "Established UDP connections judged anew after a change of policies",
+    registers: [registry],
+  });
+  const cut = new Counter({
+    name: "ovenbird_agent_established_connections_cut_total",
+    help: "Established UDP connections cut since policies no longer allow them",
+    registers: [registry],
+  });
+  const forgotten = new Counter({
+    name: "ovenbird_agent_former_backend_connections_forgotten_total",
+    help: "UDP connections to Services that stood with a former backend and were forgotten",
+    registers: [registry],
+  });
   return {
     registry,
     cni: { observe: (command, code, duration) => seconds.observe({ command, code: String(code) }, duration) },
@@ -60,6 +84,14 @@ export function createMetrics(): Metrics {
         peers.set(alive);
       },
       failover: () => failovers.inc(),
+    },
+    established: {
+      judged(connections, lost, seconds) {
+        judgements.observe(seconds);
+        judged.inc(connections);
+        cut.inc(lost);
+      },
+      forgotten: (connections) => forgotten.inc(connections),
     },
     dns: {
       answer: (result) => answers.inc({ result }),

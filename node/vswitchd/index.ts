@@ -11,6 +11,7 @@ export {
   interfacesOf,
   openVswitchRow,
 } from "./bridge.ts";
+export { askVswitchd } from "./control.ts";
 export { bridgeProblem, convertCommand } from "./datapath.ts";
 export { configureOpenVswitch, type OpenVswitchSettings, type OpenVswitchState } from "./open-vswitch.ts";
 export { watchBridgeSocket } from "./restart-watch.ts";

@@ -1,0 +1,6 @@
+/** What becomes of established connections when policies or the backends of Services change. */
+export {
+  createEstablishedConnections,
+  type EstablishedConnections,
+  type EstablishedConnectionsMetrics,
+} from "./established-connections.ts";
