@@ -103,6 +103,7 @@ export function createGraph(options: GraphOptions): Graph {
   const policies = createPolicyGraph({ network, layout, podSets, contentSets });
   const nodes = createNodeGraph({
     network,
+    layout,
     ipam,
     problems,
     onTopology(name, topology) {
@@ -213,7 +214,7 @@ export function createGraph(options: GraphOptions): Graph {
       if (owner?.kind === "Service") return services.bundleOf(owner.key);
       if (owner?.kind === "Node") {
         const topology = nodes.topologyOf(owner.key);
-        return topology && nodeBundle(network, topology);
+        return topology && nodeBundle(network, topology, layout);
       }
       if (owner?.kind === "PodSelector") return podSets.bundleOf(owner.key);
       return owner && (policies.bundleOf(owner) ?? contentSets.bundleOf(owner));

@@ -6,11 +6,13 @@ import { nodeBundle } from "../translate/node.ts";
 import { nodeOwner } from "../translate/node-switch.ts";
 import type { NodeTopology } from "../translate/node-topology.ts";
 import { type PodPlacement, podPlacement, samePlacement } from "../translate/pod-port.ts";
+import type { PolicyLayout } from "../translate/policy-layout.ts";
 import { nodeStateOf } from "./node-state.ts";
 import type { ProblemLog } from "./problem-log.ts";
 
 export interface NodeGraphOptions {
   readonly network: NetworkConfig;
+  readonly layout: PolicyLayout;
   readonly ipam: Ipam;
   readonly problems: ProblemLog;
   /** Told during `flush` of a node whose topology came, changed or went. */
@@ -41,7 +43,7 @@ interface PlacedNode {
 }
 
 export function createNodeGraph(options: NodeGraphOptions): NodeGraph {
-  const { network, ipam, problems, onTopology, onPlacement } = options;
+  const { network, layout, ipam, problems, onTopology, onPlacement } = options;
   const records = new Map<string, NodeRecord>();
   /** As of the last flush, those only that have rows. */
   const placed = new Map<string, PlacedNode>();
@@ -99,7 +101,7 @@ export function createNodeGraph(options: NodeGraphOptions): NodeGraph {
         const isPlacedAsBefore = before !== undefined && samePlacement(before.placement, placement);
         placed.set(name, { topology, signature, placement: isPlacedAsBefore ? before.placement : placement });
         onTopology(name, topology);
-        changed.push({ owner: nodeOwner(name), bundle: nodeBundle(network, topology) });
+        changed.push({ owner: nodeOwner(name), bundle: nodeBundle(network, topology, layout) });
         if (!isPlacedAsBefore) onPlacement(name);
       }
       dirty.clear();
