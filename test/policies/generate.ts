@@ -339,6 +339,8 @@ export type Step =
   | { readonly kind: "remove"; readonly place: number }
   | { readonly kind: "pod"; readonly key: string; readonly labels: Labels }
   | { readonly kind: "namespace"; readonly name: string; readonly labels: Labels }
+  /** A pod goes, or comes again; or ends. */
+  | { readonly kind: "presence"; readonly key: string; readonly is: "present" | "absent" | "finished" }
   | { readonly kind: "log"; readonly name: string; readonly of: "deny" | "allow" | "all" | undefined };
 
 const ownPods = scenePods.filter(({ hostNetwork }) => hostNetwork !== true).map(({ key }) => key);
@@ -373,6 +375,17 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+/** Pods come and go as well. */
+export const anyStepWithPods: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 9, arbitrary: anyStep },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...ownPods), fc.constantFrom("present", "present", "absent", "finished"))
+      .map(([key, is]): Step => ({ kind: "presence", key, is })),
+  },
+);
+
 const idOf = (one: Policy) => `${one.kind}/${keyOf(one)}`;
 
 export function afterStep(state: State, step: Step): State {
@@ -390,6 +403,14 @@ export function afterStep(state: State, step: Step): State {
       return { ...state, podLabels: { ...state.podLabels, [step.key]: step.labels } };
     case "namespace":
       return { ...state, namespaceLabels: { ...state.namespaceLabels, [step.name]: step.labels } };
+    case "presence": {
+      const without = (keys: readonly string[] = []) => keys.filter((key) => key !== step.key);
+      return {
+        ...state,
+        absent: [...without(state.absent), ...(step.is === "absent" ? [step.key] : [])],
+        finished: [...without(state.finished), ...(step.is === "finished" ? [step.key] : [])],
+      };
+    }
     case "log": {
       const { [step.name]: _, ...others } = state.logged ?? {};
       return { ...state, logged: step.of === undefined ? others : { ...others, [step.name]: step.of } };

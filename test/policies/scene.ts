@@ -19,7 +19,7 @@ export type PortNames = readonly {
   readonly port: number;
 }[];
 
-interface PodOfScene {
+export interface PodOfScene {
   readonly key: string;
   readonly node: (typeof nodeNames)[number];
   readonly labels: Readonly<Record<string, string>>;
@@ -70,6 +70,15 @@ export interface State {
   readonly namespaceLabels?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** What of each namespace's decisions is logged; that must change none. */
   readonly logged?: Readonly<Record<string, "deny" | "allow" | "all">>;
+  /** Keys of pods that are gone for now. */
+  readonly absent?: readonly string[];
+  /** Keys of pods that have come to their end, but are still there as objects. */
+  readonly finished?: readonly string[];
+}
+
+/** The pods that are there. */
+export function podsOf({ absent = [] }: Pick<State, "absent">): readonly PodOfScene[] {
+  return scenePods.filter(({ key }) => !absent.includes(key));
 }
 
 /** What of a world is not up to the state: who has which address. */
@@ -112,7 +121,7 @@ export function podObject(pod: PodOfScene, { podLabels = {} }: Pick<State, "podL
   };
 }
 
-/** A service for each pod with an address of its own: port 80 in each protocol, and what the pod calls http. */
+/** A service for each pod with an address of its own; of SCTP the userspace datapath translates no ports. */
 export const serviceObjects: readonly Service[] = scenePods
   .filter(({ hostNetwork }) => hostNetwork !== true)
   .map(({ key, names }) => {
@@ -136,10 +145,10 @@ export function worldOf(state: State, { nodes, managementAddresses, podAddresses
   return {
     namespaces: namespaceObjects(state),
     nodes,
-    pods: scenePods.map((pod) => ({
+    pods: podsOf(state).map((pod) => ({
       ...podObject(pod, state),
       status: {
-        phase: "Running",
+        phase: state.finished?.includes(pod.key) === true ? "Succeeded" : "Running",
         podIPs: podAddresses(pod.key).map((ip) => ({ ip })),
         conditions: [{ type: "Ready", status: "True" }],
       },

@@ -1,0 +1,169 @@
+import { sendProbes } from "../../../lab/control/client.ts";
+import type { ControlProbe, ControlResult } from "../../../lab/control/protocol.ts";
+import type { Lab } from "../../../lab/index.ts";
+import { nodePort, outsidePort } from "../../../lab/topology/host-ports.ts";
+import { paths } from "../../../lab/topology/layout.ts";
+import type { Family } from "../../policies/address-blocks.ts";
+import type { Answer, Evaluator } from "../../policies/evaluator.ts";
+import { keyOf } from "../../policies/objects.ts";
+import { type Ask, nodeNames, openPorts, outsideAddresses, scenePods, serviceObjects } from "../../policies/scene.ts";
+import type { LabTown } from "./town.ts";
+
+/** One packet that is sent, with what has to become of it. */
+export interface PlannedProbe {
+  readonly ask: Ask;
+  readonly family: Family;
+  readonly answer: Answer;
+  /** The host whose prober sends it. */
+  readonly host: string;
+  readonly request: Omit<ControlProbe, "timeoutMs">;
+}
+
+const families = ["ipv4", "ipv6"] as const;
+const protocols = ["tcp", "udp", "sctp"] as const;
+const ownPods = scenePods.filter(({ hostNetwork }) => hostNetwork !== true);
+
+/** Each with all that is asked of one pair: of each list one is sent, in turn, and one that has another verdict if there is. */
+type Alternatives = readonly Ask[];
+
+const pairs = ownPods.flatMap(({ key: from }) => ownPods.flatMap(({ key: to }) => (from === to ? [] : [{ from, to }])));
+
+const byAddress: readonly Alternatives[] = pairs.flatMap(({ from, to }) =>
+  protocols.map((protocol) => openPorts.map((port) => ({ from, to, protocol, port }))),
+);
+const icmp: readonly Alternatives[] = pairs.map(({ from, to }) => [{ from, to, protocol: "icmp", port: undefined }]);
+
+const byService: readonly Alternatives[] = [
+  ...ownPods.map(({ key }) => key),
+  ...nodeNames.map((name) => `node:${name}`),
+]
+  .flatMap((from) =>
+    serviceObjects.flatMap((service) => {
+      const to = `service:${keyOf(service)}`;
+      const asks = service.spec.ports.map(
+        ({ port, protocol = "TCP" }): Ask => ({ from, to, port, protocol: protocol.toLowerCase() as Ask["protocol"] }),
+      );
+      // What is SCTP to itself can't be translated back: no ports tell its entries of conntrack apart.
+      const own = asks.filter(({ protocol }) => protocol !== "sctp" || to !== `service:${from}`);
+      return [own.filter(({ protocol }) => protocol === "tcp"), own.filter(({ protocol }) => protocol !== "tcp")];
+    }),
+  )
+  .filter(({ length }) => length > 0);
+
+const fromNodes: readonly Alternatives[] = nodeNames.flatMap((name) =>
+  ownPods.map(({ key: to }): Alternatives => {
+    const from = `node:${name}`;
+    return [
+      ...protocols.flatMap((protocol) => openPorts.map((port): Ask => ({ from, to, protocol, port }))),
+      { from, to, protocol: "icmp", port: undefined },
+    ];
+  }),
+);
+const toNodes: readonly Alternatives[] = ownPods.flatMap(({ key: from }) => [
+  ...nodeNames.map((name): Alternatives => {
+    const to = `node:${name}`;
+    return [
+      { from, to, protocol: "tcp", port: nodePort },
+      { from, to, protocol: "udp", port: nodePort },
+      { from, to, protocol: "icmp", port: undefined },
+    ];
+  }),
+  ["tcp", "udp"].map((protocol): Ask => ({ from, to: "play/host", protocol: protocol as Ask["protocol"], port: 8180 })),
+  [
+    { from, to: "outside", protocol: "tcp", port: outsidePort },
+    { from, to: "outside", protocol: "udp", port: outsidePort },
+    { from, to: "outside", protocol: "icmp", port: undefined },
+  ],
+]);
+
+const inBothFamilies = [...byAddress, ...byService];
+const inOneFamily = [...icmp, ...fromNodes, ...toNodes];
+
+/**
+ * What is sent in a state: all pairs in all protocols, by address and by service, in both families. Ports take turns from state to state; where
+ * ports of a pair have different verdicts, one of each is asked.
+ */
+export function planProbes(town: LabTown, evaluator: Evaluator, turn: number): readonly PlannedProbe[] {
+  const planned: PlannedProbe[] = [];
+  const hostOf = (from: string): string =>
+    from.startsWith("node:") ? from.slice("node:".length) : (scenePods.find(({ key }) => key === from)?.node ?? from);
+
+  function addressOf(to: string, family: Family, answer: Answer): string {
+    const [, service] = /^service:(.*)$/.exec(to) ?? [];
+    return service === undefined ? answer.packet.destination.address : town.serviceAddress(service, family);
+  }
+
+  function add(alternatives: Alternatives, family: Family, place: number): void {
+    const candidates = alternatives.flatMap((ask) => {
+      const to = ask.to === "outside" ? outsideAddresses[family] : ask.to;
+      const answers = evaluator.answer({ ...ask, to, family });
+      return answers.map((answer) => ({ ask, answer }));
+    });
+    const first = candidates[(turn + place) % candidates.length];
+    if (first === undefined) return;
+    const other = candidates.find(({ answer }) => answer.allowed !== first.answer.allowed);
+    for (const { ask, answer } of other === undefined ? [first] : [first, other]) {
+      planned.push({
+        ...{ ask, family, answer, host: hostOf(ask.from) },
+        request: {
+          from: ask.from.startsWith("node:") ? "host" : ask.from,
+          to: addressOf(ask.to, family, answer),
+          protocol: ask.protocol,
+          ...(ask.port === undefined ? {} : { port: ask.port }),
+        },
+      });
+    }
+  }
+
+  for (const family of families) for (const [place, one] of inBothFamilies.entries()) add(one, family, place);
+  for (const [place, one] of inOneFamily.entries()) add(one, families[(turn + place) % 2] ?? "ipv4", place);
+  return planned;
+}
+
+/** What a host at once sends. */
+const atOnce = 500;
+
+/** Sends probes, up to 500 at once from each host. @returns their results in the same order */
+export async function send(
+  lab: Lab,
+  probes: readonly PlannedProbe[],
+  timeoutMs: (probe: PlannedProbe) => number,
+): Promise<readonly ControlResult[]> {
+  const results = new Map<PlannedProbe, ControlResult>();
+  const byHost = Map.groupBy(probes, ({ host }) => host);
+  await Promise.all(
+    [...byHost].map(async ([name, ofHost]) => {
+      const host = lab.layout.nodes.find((node) => node.name === name);
+      if (host === undefined) throw new Error(`there is no host ${name}`);
+      const socket = paths(lab.folder).controlSocket(host);
+      for (let start = 0; start < ofHost.length; start += atOnce) {
+        const part = ofHost.slice(start, start + atOnce);
+        const answers = await sendProbes(
+          socket,
+          part.map((probe) => ({ ...probe.request, timeoutMs: timeoutMs(probe) })),
+        );
+        for (const [position, probe] of part.entries()) {
+          results.set(probe, answers[position] ?? { verdict: "error", error: "no answer" });
+        }
+      }
+    }),
+  );
+  return probes.map((probe) => results.get(probe) ?? { verdict: "error", error: "not sent" });
+}
+
+/**
+ * Whether a result is what was expected. Nobody listens at some ports of nodes: their refusal shows that the packet came
+ * there, and comes back only if it may.
+ */
+export function isAsExpected({ ask, answer }: PlannedProbe, { verdict, peer }: ControlResult): boolean {
+  if (!answer.allowed) return verdict === "dropped";
+  const { pod, node } = answer.packet.destination;
+  if (pod === undefined && node !== undefined) return verdict === "connected" || verdict === "refused";
+  if (verdict !== "connected") return false;
+  return pod === undefined || ask.protocol === "icmp" || peer === undefined || peer === keyOf(pod);
+}
+
+export function textOf({ ask: { from, to, protocol, port }, family, answer }: PlannedProbe): string {
+  const what = `${from} > ${to} ${protocol}${port === undefined ? "" : ` ${port}`} ${family}`;
+  return `${what}: ${answer.allowed ? "passes" : "is dropped"} (${answer.reasons.join("; ")})`;
+}
