@@ -276,17 +276,18 @@ export function runAttached(place: Place, command: readonly string[]): Promise<n
   return attached(program, args, place.env);
 }
 
-/** @returns the exit status; 127 when the program can't be started, 128 + n when signal n ended it */
+/** @param folder in which it runs; @returns the exit status; 127 when the program can't be started, 128 + n when signal n ended it */
 export function attached(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  folder = process.cwd(),
 ): Promise<number> {
   // Ctrl-C is for the command; we end when it does.
   const ignore = () => undefined;
   process.on("SIGINT", ignore);
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: "inherit", env: { ...process.env, ...env } });
+    const child = spawn(program, args, { stdio: "inherit", cwd: folder, env: { ...process.env, ...env } });
     const finish = (status: number) => {
       process.off("SIGINT", ignore);
       resolve(status);

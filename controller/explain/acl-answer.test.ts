@@ -54,8 +54,14 @@ describe("the answer for an ACL", () => {
       "Tenant/default#isolation.ingress",
       "drops ingress that no NetworkPolicy allows, of pods that some NetworkPolicy isolates",
     ],
-    ["Namespace/shop#isolation.ingress", "of pods of namespace shop, and logs it"],
-    ["AdminNetworkPolicy/a#egress.2.isolation", "drops what egress rule 2 of AdminNetworkPolicy a passes on"],
+    [
+      "NetworkPolicy/shop/web#ingress.isolation.all.logged",
+      "of pods that NetworkPolicy shop/web isolates, for pods of namespaces that log it",
+    ],
+    [
+      "AdminNetworkPolicy/a#egress.2.rest",
+      "drops what egress rule 2 of AdminNetworkPolicy a passes on and nobody decides",
+    ],
     [
       "NetworkPolicy/shop/web#ingress.1.numbers@AdminNetworkPolicy/a:2",
       "of what rule 2 of AdminNetworkPolicy a passes on",

@@ -28,7 +28,7 @@ function originOf(owner: string | undefined, policyAt: PolicyAt): AclRuleOrigin 
   const origin = owner === undefined ? undefined : aclOrigin(owner);
   if (origin === undefined) return undefined;
   const { kind, key, direction, piece, logged, pass } = origin;
-  const rule = origin.rule === "overflow" ? undefined : origin.rule;
+  const rule = typeof origin.rule === "number" ? origin.rule : undefined;
   const record = policyAt(policyId(origin));
   const ruleName = record?.rules.find((each) => each.direction === direction && each.index === rule)?.name;
   return {
@@ -36,7 +36,7 @@ function originOf(owner: string | undefined, policyAt: PolicyAt): AclRuleOrigin 
     direction,
     ...(rule === undefined ? {} : { rule }),
     ...(ruleName === undefined ? {} : { ruleName }),
-    piece,
+    part: origin.rule === "isolation" || origin.rule === "overflow" ? origin.rule : piece === "rest" ? "rest" : "rule",
     logged,
     ...(pass === undefined ? {} : { pass }),
   };
@@ -53,20 +53,24 @@ const verbs: Readonly<Record<string, string>> = {
 
 function ruleText({ policy, direction, rule, ruleName }: AclRuleOrigin): string {
   const name = ruleName === undefined ? "" : ` ("${ruleName}")`;
-  return `${rule === undefined ? `all ${direction} rules` : `${direction} rule ${rule}${name}`} of ${policy.kind} ${policy.name}`;
+  return `${direction} rule ${rule}${name} of ${policy.kind} ${policy.name}`;
 }
 
 function policyMeaning(verb: string, origin: AclRuleOrigin): string {
-  const { pass, piece, policy, direction } = origin;
-  const twin = origin.logged ? ", for pods of namespaces that log it" : "";
-  if (origin.rule === undefined) {
-    return `${verb} all ${direction} of whom ${policy.kind} ${policy.name} selects: there are too few priorities for its rules`;
-  }
-  if (piece === "isolation")
-    return `${verb} what ${ruleText(origin)} passes on and NetworkPolicies, which isolate, don't allow${twin}`;
-  if (piece === "rest") return `${verb} what ${ruleText(origin)} passes on and nobody decides${twin}`;
+  const { pass, part, policy, direction } = origin;
+  const name = `${policy.kind} ${policy.name}`;
   const passed = pass === undefined ? "" : `, of what rule ${pass.rule} of ${pass.policy.replace("/", " ")} passes on`;
-  return `${verb} what ${ruleText(origin)} matches${passed}${twin}`;
+  const twin = origin.logged ? ", for pods of namespaces that log it" : "";
+  switch (part) {
+    case "overflow":
+      return `${verb} all ${direction} of whom ${name} selects: there are too few priorities for its rules`;
+    case "isolation":
+      return `${verb} ${direction} that no NetworkPolicy allows, of pods that ${name} isolates${passed}${twin}`;
+    case "rest":
+      return `${verb} what ${ruleText(origin)} passes on and nobody decides${twin}`;
+    case "rule":
+      return `${verb} what ${ruleText(origin)} matches${passed}${twin}`;
+  }
 }
 
 function meaningOf(row: AclRow, origin: AclRuleOrigin | undefined): string {
@@ -76,8 +80,7 @@ function meaningOf(row: AclRow, origin: AclRuleOrigin | undefined): string {
   if (owner === undefined) return "is no row of this network's controller";
   const direction = /^isolation\.(ingress|egress)$/.exec(owner.part ?? "")?.[1];
   if (direction !== undefined) {
-    const where = owner.kind === "Namespace" ? ` of namespace ${owner.key}, and logs it` : "";
-    return `${verb} ${direction} that no NetworkPolicy allows, of pods${where} that some NetworkPolicy isolates for ${direction}`;
+    return `${verb} ${direction} that no NetworkPolicy allows, of pods that some NetworkPolicy isolates for ${direction}`;
   }
   return `${verb} for the network itself: ${owner.kind} ${owner.key}${owner.part === undefined ? "" : `, ${owner.part}`}`;
 }

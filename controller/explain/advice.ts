@@ -25,10 +25,6 @@ function peerText(party: Party): string {
   return `pods ${labels === "" ? `such as ${party.key}` : `with ${labels}`} in namespace ${party.namespace}`;
 }
 
-function packetText({ protocol, port }: Packet): string {
-  return protocol === "icmp" ? "all ports (ICMP has none)" : `${protocol}/${port}`;
-}
-
 function portText(match: PortMatch): string {
   if (match.kind === "named") return `${match.protocol}/${match.name}`;
   const { protocol, first, last } = match;
@@ -80,6 +76,7 @@ function nearMisses(
   direction: Direction,
   peer: Party,
   packet: Packet,
+  what: string,
   domains: DomainAddresses,
 ): string[] {
   const found: string[] = [];
@@ -88,20 +85,26 @@ function nearMisses(
     for (const rule of policy.rules) {
       if (rule.direction !== direction || rule.action !== "allow") continue;
       if (found.length >= told || ++looked > lookedAt) return found;
-      const text = missOf({ policy, rule }, peer, packet, domains);
+      const text = missOf({ policy, rule }, peer, packet, what, domains);
       if (text !== undefined) found.push(text);
     }
   }
   return found;
 }
 
-function missOf(deciding: DecidingRule, peer: Party, packet: Packet, domains: DomainAddresses): string | undefined {
+function missOf(
+  deciding: DecidingRule,
+  peer: Party,
+  packet: Packet,
+  what: string,
+  domains: DomainAddresses,
+): string | undefined {
   const { rule } = deciding;
   if (peersMatch(rule.peers, peer, domains)) {
     if (rule.ports === "any" || rule.ports.length === 0) return undefined;
     const shown = rule.ports.slice(0, 6).map(portText).join(", ");
     const rest = rule.ports.length > 6 ? ", …" : "";
-    return `add ${packetText(packet)} to the ports of ${ruleText(deciding)}, which already allows this peer on ${shown}${rest}`;
+    return `add ${what} to the ports of ${ruleText(deciding)}, which already allows this peer on ${shown}${rest}`;
   }
   if (!portsMatch(rule.ports, packet.destination, packet.protocol, packet.port)) return undefined;
   const ways = rule.peers === "any" ? [] : rule.peers.flatMap((candidate) => nearMiss(candidate, peer) ?? []);
@@ -116,7 +119,7 @@ function earlierText({ kind, tier, priority }: PolicyRecord): string {
 
 /**
  * What somebody can do so that this direction decides otherwise; each a sentence without its full stop.
- * @param subject whose policies decide; @param peer the other end
+ * @param subject whose policies decide; @param peer the other end; @param what the packets, in words: `tcp/80`
  */
 export function advise(
   decision: Decision,
@@ -124,10 +127,10 @@ export function advise(
   subject: PodParty,
   peer: Party,
   packet: Packet,
+  what: string,
   domains: DomainAddresses,
 ): readonly string[] {
   const who = peerText(peer);
-  const what = packetText(packet);
   const verb = direction === "ingress" ? "from" : "to";
   if (decision.by === "exemption") return [];
   if (decision.by === "isolation") {
@@ -136,7 +139,7 @@ export function advise(
     const any = others.length > 0 ? ` (or to another that selects pod ${subject.key})` : "";
     return [
       `add a rule to ${where}${any} that allows ${direction} ${verb} ${who} on ${what}`,
-      ...nearMisses(decision.isolatedBy, direction, peer, packet, domains),
+      ...nearMisses(decision.isolatedBy, direction, peer, packet, what, domains),
     ];
   }
   if (decision.by === "default") {

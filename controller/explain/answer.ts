@@ -112,11 +112,14 @@ export interface AclAnswer {
 export interface AclRuleOrigin {
   readonly policy: { readonly kind: PolicyKind; readonly name: string };
   readonly direction: Direction;
-  /** Absent for the row that stands for a whole policy, when priorities are too few. */
+  /** Present with parts `rule` and `rest`. */
   readonly rule?: number;
   readonly ruleName?: string;
-  /** Tells the rows of one rule apart. */
-  readonly piece: string;
+  /**
+   * What of the policy it stands for: a rule; `isolation`: what a NetworkPolicy doesn't allow; `rest`: what a Pass passes on
+   * and nobody decides; `overflow`: the whole policy, when priorities are too few for its rules.
+   */
+  readonly part: "rule" | "isolation" | "rest" | "overflow";
   /** It stands for the same as another row, over pods whose namespace logs. */
   readonly logged: boolean;
   /** The rule whose Pass this row carries out: it stands above the rules that it passes by. */

@@ -22,7 +22,10 @@ function protocolMatch(protocol: PacketProtocol, family: 4 | 6, port: number): s
   return `${protocol}.src == ${sourcePort} && ${protocol}.dst == ${port}`;
 }
 
-/** The packet of a path as `ovn-trace` takes it; undefined when it doesn't begin at a port of the cluster's switches. */
+/**
+ * The packet of a path as `ovn-trace` takes it; undefined when it doesn't begin at a port of the cluster's switches, or goes
+ * back to where it comes from: what a hairpin becomes is found in flows that ovn-trace doesn't see.
+ */
 export function microflowOf(
   ports: FlowPorts,
   path: {
@@ -34,7 +37,7 @@ export function microflowOf(
   },
 ): Microflow | undefined {
   const { from, to, protocol, port, service } = path;
-  if (from.kind === "address") return undefined;
+  if (from.kind === "address" || (from.kind === to.kind && from.key === to.key)) return undefined;
   const sender = from.kind === "pod" ? ports.pod(from.key) : undefined;
   const nodeName = from.kind === "pod" ? sender?.node : from.key;
   const node = nodeName === undefined ? undefined : ports.node(nodeName);

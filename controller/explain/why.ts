@@ -10,7 +10,7 @@ import { ExplainError } from "./explain-error.ts";
 import { type FlowPorts, microflowOf } from "./microflow.ts";
 import type { Party } from "./party.ts";
 import { createPolicyIndex, type PolicyStack } from "./policy-index.ts";
-import { type PortSegment, segmentsFrom } from "./port-segments.ts";
+import { type PortSegment, segmentsFrom, segmentText } from "./port-segments.ts";
 import { createParties } from "./resolve-party.ts";
 import { type PacketProtocol, portRange } from "./rule-match.ts";
 import { serviceAddresses, servicePorts, serviceTarget } from "./service-target.ts";
@@ -303,7 +303,7 @@ export function createExplainer(model: PolicyModel): Explainer {
         ): { changes?: readonly string[] } =>
           options.changes !== true || subject.kind !== "pod" || decision.verdict !== verdict
             ? {}
-            : { changes: advise(decision, which, subject, peer, packet, domains) };
+            : { changes: advise(decision, which, subject, peer, packet, whatText(protocol, { first, last }), domains) };
         const flow =
           options.flows &&
           microflowOf(options.flows, { from, to, protocol, port: first === 0 ? last : first, service });
@@ -349,6 +349,16 @@ export function createExplainer(model: PolicyModel): Explainer {
       return { from: senderEnd(query.from, from), to: end, verdict: verdictOf(paths), paths, notes: [...notes] };
     },
   };
+}
+
+/** `tcp/80`, `tcp` for all its ports. */
+function whatText(protocol: PacketProtocol, ports: PortSegment): string {
+  const numbers = segmentText(ports);
+  return protocol === "icmp"
+    ? "all protocols (ICMP has no ports)"
+    : numbers === ""
+      ? protocol
+      : `${protocol}/${numbers}`;
 }
 
 function senderEnd(text: string, from: readonly Party[]): NamedEnd {

@@ -3,6 +3,7 @@ import { attached, connectLab, defaultName, folderOf, placeOf, runAttached, stop
 import { otherLabOf } from "../supervisor/teardown.ts";
 import { labName, wholeNumber } from "./arguments.ts";
 import { check } from "./check.ts";
+import { ovenbird } from "./ovenbird.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
 import { type UpFlags, up } from "./up.ts";
@@ -85,6 +86,12 @@ export function program(): Command {
         return attached("kubectl", ["--kubeconfig", kubeconfig, ...args], {});
       }),
     );
+
+  command("ovenbird [args...]", "the ovenbird command with the lab's controller, databases and logs")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .action(guarded(ovenbird));
 
   command("probe", "send probes between pods, nodes, services and the world outside")
     .addOption(

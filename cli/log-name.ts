@@ -1,0 +1,91 @@
+import type { AclAnswer } from "@ovenbird/controller";
+import { CliError } from "./cli-error.ts";
+import type { ControllerClient } from "./controller-client.ts";
+
+/** What a name in the log stands for. */
+export interface LoggedPolicy {
+  readonly policy?: { readonly kind: string; readonly name: string };
+  /** Of a NetworkPolicy. */
+  readonly namespace?: string;
+  /** Absent where no rule decided. */
+  readonly rule?: number;
+  /** Present where it was dropped because a NetworkPolicy isolates and none allows. */
+  readonly isolation?: true;
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  NP: "NetworkPolicy",
+  ANP: "AdminNetworkPolicy",
+  BANP: "BaselineAdminNetworkPolicy",
+  CNP: "ClusterNetworkPolicy",
+};
+
+/** How many names are remembered. */
+const maxNames = 10_000;
+
+function namespaceOf(kind: string, key: string): { readonly namespace?: string } {
+  return kind === "NetworkPolicy" ? { namespace: key.split("/")[0] ?? "" } : {};
+}
+
+/** Reads a name that says all itself, as `NP/shop/web:ingress:0`; undefined for one that was too long, or isn't ours. */
+export function readLogName(name: string): LoggedPolicy | undefined {
+  const [, short = "", key, rule] =
+    /^([A-Z]+)\/([a-z0-9.-]+(?:\/[a-z0-9.-]+)?):(?:ingress|egress):(\d+|isolation|overflow)(?:[.@][^~]*)?$/.exec(
+      name,
+    ) ?? [];
+  const kind = kinds[short];
+  if (kind === undefined || key === undefined) return undefined;
+  const number = Number(rule);
+  return {
+    policy: { kind, name: key },
+    ...namespaceOf(kind, key),
+    ...(Number.isInteger(number) ? { rule: number } : {}),
+    ...(rule === "isolation" ? { isolation: true } : {}),
+  };
+}
+
+function policyOf({ origin }: AclAnswer): LoggedPolicy | undefined {
+  if (origin === undefined) return undefined;
+  const { kind, name } = origin.policy;
+  return {
+    policy: { kind, name },
+    ...namespaceOf(kind, name),
+    ...(origin.rule === undefined ? {} : { rule: origin.rule }),
+    ...(origin.part === "isolation" ? { isolation: true } : {}),
+  };
+}
+
+/**
+ * Finds what names stand for; asks the controller for those that are cut, each once.
+ * @param onProblem told once when it can't be asked
+ */
+export function createLogNames(
+  client: ControllerClient,
+  onProblem: (problem: string) => void,
+): (name: string) => Promise<LoggedPolicy | undefined> {
+  const known = new Map<string, LoggedPolicy | undefined>();
+  let isReachable = true;
+
+  async function ask(name: string): Promise<LoggedPolicy | undefined> {
+    if (!isReachable) return undefined;
+    try {
+      const { acls } = (await client.get("/acls", { name })) as { readonly acls: readonly AclAnswer[] };
+      return acls[0] === undefined ? undefined : policyOf(acls[0]);
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      isReachable = false;
+      onProblem(`names that are cut stay as they are: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  return async (name) => {
+    const read = readLogName(name);
+    if (read !== undefined) return read;
+    if (known.has(name)) return known.get(name);
+    const found = await ask(name);
+    if (known.size >= maxNames) known.clear();
+    known.set(name, found);
+    return found;
+  };
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+/** The program `ovenbird`; as `kubectl-ovenbird` in the path it is `kubectl ovenbird`. */
+import { CommanderError } from "commander";
+import { exitCodes } from "./cli-error.ts";
+import packageJson from "./package.json" with { type: "json" };
+import { type Outlet, program } from "./program.ts";
+
+const stopping = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
+// Whoever reads no more, as `head`, ends it.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  stopping.abort();
+});
+
+const outlet: Outlet = {
+  out: (text) => void process.stdout.write(text),
+  error: (text) => void process.stderr.write(text),
+  exit(status) {
+    process.exitCode = status;
+  },
+  signal: stopping.signal,
+};
+
+try {
+  await program(outlet, packageJson.version).parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  // Commander has said what is wrong; help and version are no errors.
+  process.exitCode = error.exitCode === 0 ? exitCodes.answered : exitCodes.usage;
+}

@@ -1,0 +1,162 @@
+import { resolve } from "node:path";
+import type { AclAnswer, PlanAnswer, WhyAnswer } from "@ovenbird/controller";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { CliError, exitCodes } from "./cli-error.ts";
+import { createControllerClient } from "./controller-client.ts";
+import { controllerOption, type DatabaseFlags, databaseOptions, type EndpointFlags } from "./endpoints.ts";
+import { policyLog, policyLogText } from "./logs-policy.ts";
+import { planText } from "./plan-text.ts";
+import { readObjects } from "./read-objects.ts";
+import { differs, traces, tracesText } from "./trace.ts";
+import { userFolder } from "./user-folder.ts";
+import { aclText, whyText } from "./why-text.ts";
+
+interface WhyFlags extends EndpointFlags, DatabaseFlags {
+  readonly port?: string;
+  readonly protocol?: string;
+  readonly trace?: true;
+  readonly json?: true;
+}
+
+interface PlanFlags extends EndpointFlags {
+  readonly filename: string;
+  readonly delete?: true;
+  readonly json?: true;
+}
+
+interface LogFlags extends EndpointFlags {
+  readonly file: readonly string[];
+  readonly follow?: true;
+  readonly namespace?: string;
+  readonly json?: true;
+}
+
+/** What the program writes to, and what it ends with. */
+export interface Outlet {
+  out(text: string): void;
+  error(text: string): void;
+  exit(status: number): void;
+  readonly signal: AbortSignal;
+}
+
+/** Where Debian's packages let ovn-controller write. */
+const defaultLogFile = "/var/log/ovn/ovn-controller.log";
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+function port(text: string): string {
+  if (/^\d{1,5}$/.test(text) ? Number(text) >= 1 && Number(text) <= 65_535 : /^[a-z0-9-]{1,63}$/i.test(text))
+    return text;
+  throw new InvalidArgumentError("It must be a number from 1 to 65535, or the name of a Service's port.");
+}
+
+async function why(from: string, to: string | undefined, flags: WhyFlags, outlet: Outlet): Promise<void> {
+  const client = createControllerClient(flags.controller);
+  if (to === undefined) {
+    if (!/^[0-9a-f]{8}[0-9a-f-]*$/i.test(from)) {
+      throw new CliError(
+        "USAGE",
+        `${JSON.stringify(from)} is no ACL's UUID: say FROM and TO, or at least eight digits of a UUID`,
+      );
+    }
+    if (flags.trace === true) throw new CliError("USAGE", "--trace is for FROM and TO");
+    const acl = (await client.get(`/acls/${encodeURIComponent(from)}`)) as AclAnswer;
+    outlet.out(flags.json === true ? json(acl) : aclText(acl));
+    return;
+  }
+  const { port: asked, protocol, trace } = flags;
+  const query = { from, to, port: asked, protocol, flows: trace === true ? "true" : undefined };
+  const answer = (await client.get("/why", query)) as WhyAnswer;
+  const traced = trace === true ? await traces(answer, flags) : undefined;
+  if (flags.json === true) outlet.out(json(traced === undefined ? answer : { ...answer, traces: traced }));
+  else outlet.out(traced === undefined ? whyText(answer) : `${whyText(answer)}\n${tracesText(traced)}`);
+  if (traced?.some(differs) === true) outlet.exit(exitCodes.differs);
+}
+
+async function plan(flags: PlanFlags, outlet: Outlet): Promise<void> {
+  const objects = await readObjects(flags.filename === "-" ? "-" : resolve(userFolder(), flags.filename));
+  const client = createControllerClient(flags.controller);
+  const answer = (await client.post("/plan", { objects, delete: flags.delete === true })) as PlanAnswer;
+  outlet.out(flags.json === true ? json(answer) : planText(answer));
+}
+
+async function logs(flags: LogFlags, outlet: Outlet): Promise<void> {
+  const entries = policyLog(createControllerClient(flags.controller), {
+    files: flags.file.map((file) => resolve(userFolder(), file)),
+    follow: flags.follow === true,
+    namespace: flags.namespace,
+    signal: outlet.signal,
+    onProblem: (problem) => outlet.error(`ovenbird: ${problem}\n`),
+  });
+  // One object a line: a stream has no end at which an array could be closed.
+  for await (const entry of entries)
+    outlet.out(flags.json === true ? `${JSON.stringify(entry)}\n` : policyLogText(entry));
+}
+
+/** The command line of `ovenbird`. */
+export function program(outlet: Outlet, version: string): Command {
+  const guarded =
+    <A extends unknown[]>(action: (...args: A) => Promise<void>) =>
+    async (...args: A): Promise<void> => {
+      try {
+        await action(...args);
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error;
+        outlet.error(`ovenbird: ${error.code}: ${error.message}\n`);
+        outlet.exit(error.code === "USAGE" ? exitCodes.usage : exitCodes.failed);
+      }
+    };
+
+  const ovenbird = new Command("ovenbird")
+    .description("Asks an Ovenbird network about its policies.")
+    .version(version)
+    .configureOutput({ writeOut: (text) => outlet.out(text), writeErr: (text) => outlet.error(text) })
+    .exitOverride();
+
+  const whyCommand = ovenbird
+    .command("why")
+    .description("may FROM send to TO, and what decides it; or: what an ACL is for")
+    .argument("<from>", "namespace/pod, node:NAME or an address; or an ACL's UUID, or at least its first eight digits")
+    .argument("[to]", "namespace/pod, node:NAME, service:namespace/name[:port], an address or a domain name")
+    .addOption(
+      new Option("-p, --port <port>", "the destination's port, of a Service its own (default: all)").argParser(port),
+    )
+    .addOption(
+      new Option("--protocol <protocol>", "default: tcp with a port, else all").choices(["tcp", "udp", "sctp", "icmp"]),
+    )
+    .option("--trace", "compare with ovn-trace on the live southbound database; exit status 3 when they differ")
+    .option("--json", "print JSON")
+    .addOption(controllerOption())
+    .action(guarded((from: string, to: string | undefined, flags: WhyFlags) => why(from, to, flags, outlet)));
+  for (const option of databaseOptions()) whyCommand.addOption(option);
+
+  ovenbird
+    .command("plan")
+    .description("whose verdicts would change if policies were applied, or deleted; nothing is applied")
+    .requiredOption("-f, --filename <file>", "YAML or JSON, also several documents; - for standard input")
+    .option("--delete", "as if they were deleted")
+    .option("--json", "print JSON")
+    .addOption(controllerOption())
+    .action(guarded((flags: PlanFlags) => plan(flags, outlet)));
+
+  ovenbird
+    .command("logs")
+    .description("what is logged")
+    .command("policy")
+    .description("what policies logged on this node, with their names")
+    .addOption(
+      new Option("--file <files>", "ovn-controller's log files, by commas")
+        .env("OVENBIRD_LOG_FILES")
+        .argParser((text) => text.split(","))
+        .default([defaultLogFile], defaultLogFile),
+    )
+    .option("--follow", "go on with what is logged from now on")
+    .option("-n, --namespace <namespace>", "only NetworkPolicies of this namespace")
+    .option("--json", "print JSON, one object a line")
+    .addOption(controllerOption())
+    .action(guarded((flags: LogFlags) => logs(flags, outlet)));
+
+  return ovenbird;
+}

@@ -1,0 +1,126 @@
+import type { AclAnswer, PolicyReference, RuleReference, WhyAnswer, WhyDecision, WhyPath } from "@ovenbird/controller";
+
+/** The name of an end, with what it is where that isn't plain. */
+function endText({ kind, name }: WhyAnswer["from"]): string {
+  return kind === "pod" || kind === "address" || kind === "domain" ? name : `${kind} ${name}`;
+}
+
+function policyText({ kind, name, priority }: PolicyReference): string {
+  return priority === undefined ? `${kind} ${name}` : `${kind} ${name} (priority ${priority})`;
+}
+
+function ruleText({ policy, rule, name, direction }: RuleReference): string {
+  return `${policyText(policy)}, ${direction} rule ${rule}${name === undefined ? "" : ` "${name}"`}`;
+}
+
+const exemptions = {
+  itself: "a pod always reaches itself",
+  "own-node": "a node always reaches its own pods",
+  "no-subject": "policies are for pods, and this end is none",
+} as const;
+
+/** What decides, in one line. */
+function reasonText(decision: WhyDecision): string {
+  const { by, rules = [], isolatedBy = [] } = decision;
+  const isolation = `isolated by ${isolatedBy.map(policyText).join(", ")}`;
+  switch (by) {
+    case "exemption":
+      return decision.exemption === undefined ? "no policy counts" : exemptions[decision.exemption];
+    case "default":
+      return "no policy says anything";
+    case "isolation":
+      return `${isolation}; no rule allows it`;
+    case "rule": {
+      const deciding = rules.map((rule) => `${ruleText(rule)}: ${rule.action}`).join("; ");
+      const tier =
+        rules[0] === undefined || rules[0].policy.tier === "NetworkPolicy" ? "" : `${rules[0].policy.tier} tier: `;
+      return `${tier}${deciding}${isolatedBy.length > 0 ? ` (${isolation})` : ""}`;
+    }
+  }
+}
+
+function decisionLines(name: string, { passes = [], ...decision }: WhyDecision): string[] {
+  return [
+    `    ${name.padEnd(8)} ${decision.verdict}: ${reasonText(decision)}`,
+    ...passes.map((rule) => `             passed on by ${ruleText(rule)}`),
+  ];
+}
+
+/** `tcp/80`, `udp/1000-2000`, `sctp` for all its ports. */
+export function portsText(
+  protocol: string,
+  ports: { readonly first?: number; readonly last?: number } | undefined,
+): string {
+  if (ports?.first === undefined || (ports.first === 0 && ports.last === 65_535)) return protocol;
+  return `${protocol}/${ports.first === ports.last ? ports.first : `${ports.first}-${ports.last}`}`;
+}
+
+function familiesText(paths: readonly WhyPath[]): string {
+  const families = new Set(paths.map(({ family }) => family));
+  const [only] = families;
+  return families.size > 1 || only === undefined ? "" : `, IPv${only}`;
+}
+
+/** Paths that differ in nothing but the family, protocol or backend's address are told once. */
+function merged(paths: readonly WhyPath[]): readonly (readonly WhyPath[])[] {
+  const groups = new Map<string, WhyPath[]>();
+  for (const path of paths) {
+    const { verdict, from, to, egress, ingress, service } = path;
+    const plain = ({ changes: _, ...decision }: WhyDecision) => decision;
+    const ends = [from.kind, from.name, to.kind, to.kind === "address" ? "" : to.name, service?.name, service?.port];
+    const key = JSON.stringify([verdict, ends, plain(egress), plain(ingress)]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [path]);
+    else group.push(path);
+  }
+  return [...groups.values()];
+}
+
+function distinct(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)];
+}
+
+/** The answer for people. */
+export function whyText(answer: WhyAnswer): string {
+  const lines = [`${endText(answer.from)} -> ${endText(answer.to)}: ${answer.verdict.toUpperCase()}`];
+  for (const group of merged(answer.paths)) {
+    const [first] = group;
+    if (first === undefined) continue;
+    const { from, to, service, verdict, egress, ingress } = first;
+    const ports = distinct(group.map((path) => portsText(path.protocol, path.ports))).join(", ");
+    const target =
+      service === undefined ? endText(to) : `${endText(to)} (behind Service ${service.name} port ${service.port})`;
+    const addresses = distinct(group.map((path) => `${path.from.address} -> ${path.to.address}`)).join(", ");
+    lines.push("", `  ${ports}${familiesText(group)}: ${verdict}`, `    ${endText(from)} -> ${target}  [${addresses}]`);
+    lines.push(...decisionLines("egress", egress), ...decisionLines("ingress", ingress));
+    const changes = distinct(
+      group.flatMap((path) => [...(path.egress.changes ?? []), ...(path.ingress.changes ?? [])]),
+    );
+    if (changes.length > 0)
+      lines.push("    to change it:", ...changes.slice(0, 8).map((change) => `      - ${change}`));
+  }
+  if (answer.notes.length > 0) lines.push("", ...answer.notes.map((note) => `  note: ${note}`));
+  return `${lines.join("\n")}\n`;
+}
+
+/** A row for people. */
+export function aclText(acl: AclAnswer): string {
+  const lines = [`ACL ${acl.uuid}: ${acl.meaning}`];
+  const add = (name: string, value: string | number | undefined): void => {
+    if (value !== undefined && value !== "") lines.push(`  ${name.padEnd(10)} ${value}`);
+  };
+  const { origin } = acl;
+  add("policy", origin && `${origin.policy.kind} ${origin.policy.name}`);
+  const rule =
+    origin?.rule === undefined
+      ? undefined
+      : `${origin.rule}${origin.ruleName === undefined ? "" : ` "${origin.ruleName}"`}`;
+  add("rule", rule);
+  add("direction", acl.direction);
+  add("action", acl.action);
+  add("priority", `${acl.priority}${acl.tier === undefined ? "" : `, tier ${acl.tier}`} (flows: ${acl.flowPriority})`);
+  add("match", acl.match);
+  add("logged", acl.log ? `as ${acl.name ?? "a row without name"}` : undefined);
+  add("owner", acl.owner);
+  return `${lines.join("\n")}\n`;
+}
