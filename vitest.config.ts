@@ -19,7 +19,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{ovsdb-client-ts,ovsdb-schemas,kube,controller,node,cni,lab}/**/*.test.ts"],
+          include: ["{ovsdb-client-ts,ovsdb-schemas,kube,controller,node,cni,cli,lab}/**/*.test.ts"],
           exclude: ["**/node_modules/**", "**/*.integration.test.ts"],
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
@@ -29,7 +29,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: [
-            "{ovsdb-client-ts,ovsdb-schemas,kube,controller,node,cni,lab}/**/*.integration.test.ts",
+            "{ovsdb-client-ts,ovsdb-schemas,kube,controller,node,cni,cli,lab}/**/*.integration.test.ts",
             "test/{states,integration}/**/*.test.ts",
           ],
           exclude: ["**/node_modules/**"],

@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   controller: ["kube", "ovsdb-client-ts", "ovsdb-schemas"],
   node: ["kube", "ovsdb-client-ts", "ovsdb-schemas", "cni"],
   cni: [],
+  cli: ["controller"],
   lab: ["ovsdb-client-ts", "ovsdb-schemas", "kube", "controller", "node", "cni", "deploy"],
   deploy: [],
 };
@@ -63,6 +64,15 @@ describe("the house", () => {
       expect(strays).toEqual([]);
     });
   }
+
+  it("cli takes from the controller nothing but types, so that it starts at once", () => {
+    const strays = filesBelow(join(root, "cli")).flatMap((file) =>
+      importsOf(file)
+        .filter(({ specifier, typeOnly }) => !typeOnly && roomOf(file, specifier) === "controller")
+        .map(({ specifier }) => `${relative(root, file)} imports ${specifier}`),
+    );
+    expect(strays).toEqual([]);
+  });
 
   it("translation is pure", () => {
     const strays = filesBelow(join(root, "controller", "translate"))
