@@ -42,6 +42,8 @@ const newNamesBurst = 200;
 const newNamesPerSecond = 20;
 /** Names that wait to be written, while the API can't be reached. */
 const mostPending = 2_000;
+/** Names whose answers are kept in mind, so that no other node's writing shortens them. */
+const mostRemembered = 4_000;
 const concurrency = 8;
 
 interface KnownName {
@@ -74,12 +76,15 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
   const { client, logger, onWrite, now = Date.now } = options;
   /** By the object's name. */
   const known = new Map<string, KnownName>();
+  /** By the object's name: until when answers that were seen here count, whoever has written what meanwhile. */
+  const answered = new Map<string, { readonly name: string; readonly until: Map<string, number> }>();
   /** By domain name: until when each address is to be held. */
   const pending = new Map<string, Map<string, number>>();
   const writing = new Map<string, { readonly fresh: ReadonlyMap<string, number>; readonly done: Promise<void> }>();
   const idlers: (() => void)[] = [];
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
   let pause: NodeJS.Timeout | undefined;
+  let synced = false;
   let closed = false;
   let warnedOf: string | undefined;
   let tokens = newNamesBurst;
@@ -87,11 +92,74 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
 
   const watching = reflect(client, domainNames, {
     project: projectKnownName,
+    // Without the definition nothing can be written, which is said then.
+    mayBeAbsent: true,
     backoff: { minMs: 1_000, maxMs: 60_000 },
   }).subscribe((event) => {
-    if (event.kind === "upsert") known.set(event.key, event.object);
-    else if (event.kind === "delete") known.delete(event.key);
+    if (event.kind === "upsert") {
+      known.set(event.key, event.object);
+      restore(event.key, event.object);
+    } else if (event.kind === "delete") {
+      known.delete(event.key);
+      answered.delete(event.key);
+    } else {
+      // Before that a shorter time might be written over a longer one.
+      synced = true;
+      dropKnown();
+      next();
+    }
   });
+
+  /** Two nodes may have written at the same moment, and the shorter time may have come last. */
+  function restore(key: string, { expiries }: KnownName): void {
+    const own = answered.get(key);
+    if (own === undefined) return;
+    const atMs = now();
+    for (const [address, until] of own.until) {
+      if (until <= atMs) own.until.delete(address);
+      else if ((expiries.get(address) ?? 0) < until && expiries.size < maxAddressesPerName) {
+        hold(own.name, address, until);
+      }
+    }
+    if (own.until.size === 0) answered.delete(key);
+  }
+
+  /** What was learnt before it was known what others have written may be known to all. */
+  function dropKnown(): void {
+    for (const [name, fresh] of pending) {
+      const key = domainObjectName(name);
+      const expiries = known.get(key)?.expiries;
+      const until = answered.get(key)?.until;
+      for (const address of [...fresh.keys()]) {
+        const needed = until?.get(address);
+        if (needed !== undefined && (expiries?.get(address) ?? 0) >= needed) fresh.delete(address);
+      }
+      if (fresh.size === 0) pending.delete(name);
+    }
+  }
+
+  function hold(name: string, address: string, until: number): void {
+    const waiting = pending.get(name) ?? new Map<string, number>();
+    const onItsWay = writing.get(name)?.fresh.get(address) ?? 0;
+    if (Math.max(waiting.get(address) ?? 0, onItsWay) >= until) return;
+    pending.set(name, waiting.set(address, until));
+    next();
+  }
+
+  /** Keeps in mind what an answer said; those that have run out make room for others. */
+  function remember(name: string, address: string, until: number): void {
+    const key = domainObjectName(name);
+    if (answered.size >= mostRemembered && !answered.has(key)) {
+      const atMs = now();
+      for (const [other, one] of answered) {
+        if (![...one.until.values()].some((end) => end > atMs)) answered.delete(other);
+      }
+      if (answered.size >= mostRemembered) return;
+    }
+    const own = answered.get(key) ?? { name, until: new Map<string, number>() };
+    own.until.set(address, Math.max(until, own.until.get(address) ?? 0));
+    answered.set(key, own);
+  }
 
   function mayBeNew(): boolean {
     const atMs = now();
@@ -170,7 +238,7 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
 
   function next(): void {
     for (const [name, fresh] of pending) {
-      if (pause !== undefined || writing.size >= concurrency) break;
+      if (!synced || pause !== undefined || writing.size >= concurrency) break;
       if (writing.has(name)) continue;
       pending.delete(name);
       const done = write(name, fresh).finally(() => {
@@ -185,16 +253,16 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
   return {
     learn(name, address, ttlSeconds) {
       const atMs = now();
+      const needed = atMs + neededMs(ttlSeconds);
       const before = known.get(domainObjectName(name));
       const waiting = pending.get(name);
       const onItsWay = writing.get(name)?.fresh.get(address) ?? 0;
       const until = Math.max(before?.expiries.get(address) ?? 0, waiting?.get(address) ?? 0, onItsWay);
-      if (until > atMs && until >= atMs + neededMs(ttlSeconds)) return "known";
-      if (closed || (before === undefined && waiting === undefined && !writing.has(name) && !mayBeNew())) {
-        return "limited";
-      }
-      pending.set(name, (waiting ?? new Map<string, number>()).set(address, atMs + holdMs(ttlSeconds)));
-      next();
+      const isNew = before === undefined && waiting === undefined && !writing.has(name);
+      if (closed || (isNew && !mayBeNew())) return "limited";
+      remember(name, address, needed);
+      if (until > atMs && until >= needed) return "known";
+      hold(name, address, atMs + holdMs(ttlSeconds));
       return "learnt";
     },
     idle: () =>
@@ -207,6 +275,7 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
       watching.unsubscribe();
       clearTimeout(pause);
       pause = undefined;
+      if (!synced) pending.clear();
       next();
       while (writing.size > 0) await Promise.all([...writing.values()].map(({ done }) => done));
     },
