@@ -1,10 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import { parseAllDocuments } from "yaml";
+import { type Document, parseAllDocuments } from "yaml";
 import { CliError } from "./cli-error.ts";
 
 /** Who asks for more wants a file. */
 const maxBytes = 8 << 20;
+
+/** A few aliases are fine; a document that grows without end by them isn't. @throws CliError FILE_UNREADABLE */
+function plain(document: Document, name: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new CliError("FILE_UNREADABLE", `${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
 
 /**
  * All documents of a file of YAML or JSON, those that are empty left out.
@@ -28,8 +37,7 @@ export async function readObjects(
   for (const document of documents) {
     const [error] = document.errors;
     if (error !== undefined) throw new CliError("FILE_UNREADABLE", `${name}: ${error.message}`);
-    // A few aliases are fine; a document that grows without end by them isn't.
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    const value = plain(document, name);
     if (value === null || value === undefined) continue;
     if (typeof value !== "object" || Array.isArray(value)) {
       throw new CliError("FILE_UNREADABLE", `${name}: a document is no object`);
