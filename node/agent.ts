@@ -34,6 +34,7 @@ import {
   openVswitchRow,
   type VswitchdSession,
   watchBridgeSocket,
+  withholdAllZeroSnat,
 } from "./vswitchd/index.ts";
 
 /** How long a bridge may take to be opened, or the tunnels' address to arrive on one, before it is worth a warning, in ms. */
@@ -137,6 +138,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         logger,
       );
       if (before?.datapath !== openVswitch.datapath) tellDatapath(openVswitch);
+      await withholdAllZeroSnat(session, config.ovsRundir, logger);
       alarms.look();
       gateway ??= createGateway({
         session,

@@ -18,6 +18,7 @@ describe("changes of the local database", () => {
     ["the port's place on the bridge", change("Bridge", "modify", { name: "br-int" }, { ports: {} }), []],
     ["vswitchd's own counters", change("Open_vSwitch", "modify", {}, { cur_cfg: {} }), []],
     ["external_ids", change("Open_vSwitch", "modify", {}, { external_ids: {} }), ["open-vswitch"]],
+    ["a datapath's capabilities", change("Datapath", "modify", {}, { capabilities: {} }), ["open-vswitch"]],
     ["a patch port", change("Interface", "insert", { name: "patch-a", type: "patch" }), ["gateway"]],
     [
       "a new device of the gateway bridge",

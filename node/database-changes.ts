@@ -18,9 +18,12 @@ export interface Concerned {
 export function concernsOf(change: RowChange<OpenVswitch>, parts: Concerned): readonly Concern[] {
   const { gateway, management, gatewayBridge, integrationBridge } = parts;
   if (change.table === "Open_vSwitch") {
-    const matters = change.kind !== "modify" || change.changed.external_ids || change.changed.bridges;
+    const matters =
+      change.kind !== "modify" || change.changed.external_ids || change.changed.bridges || change.changed.datapaths;
     return matters ? ["open-vswitch"] : [];
   }
+  // What vswitchd says of its datapath, at each of its starts.
+  if (change.table === "Datapath") return ["open-vswitch"];
   if (change.table !== "Bridge" && change.table !== "Port" && change.table !== "Interface") return [];
   const { name } = change.row;
   const concerns: Concern[] = [];

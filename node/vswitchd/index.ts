@@ -1,4 +1,5 @@
 /** The local Open vSwitch: the agent's one OVSDB session, and what OVN needs to be set there. */
+export { withholdAllZeroSnat } from "./all-zero-snat.ts";
 export {
   type BridgeInterface,
   bridgeOf,

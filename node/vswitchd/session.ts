@@ -14,7 +14,8 @@ export interface VswitchdSession {
  * `statistics` and `status` every few seconds, which would wake every agent for nothing.
  */
 export const followedColumns = {
-  Open_vSwitch: ["bridges", "external_ids", "datapath_types", "cur_cfg", "next_cfg", "ovs_version"],
+  Open_vSwitch: ["bridges", "datapaths", "external_ids", "datapath_types", "cur_cfg", "next_cfg", "ovs_version"],
+  Datapath: ["capabilities"],
   Bridge: ["name", "ports", "datapath_type", "datapath_id", "fail_mode", "protocols", "external_ids", "other_config"],
   Port: ["name", "interfaces", "external_ids"],
   Interface: [
