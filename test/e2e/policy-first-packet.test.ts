@@ -246,6 +246,13 @@ describe("pods that change sides", () => {
     expect(missed(await scene.arrived(), keys())).toEqual([]);
   });
 
+  it("no vswitchd has ended under all of this", async () => {
+    const daemons = (await lab.status()).filter(({ name }) => name.endsWith("ovs-vswitchd"));
+    expect(daemons.map(({ name, restarts }) => `${name}: ${restarts}`)).toEqual(
+      lab.nodes.map((node) => `${node}.ovs-vswitchd: 0`),
+    );
+  });
+
   it("holds what a translation from scratch gives after all of this", async () => {
     const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
     expect(differences).toEqual([]);
