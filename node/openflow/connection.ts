@@ -5,7 +5,8 @@ import {
   flushZone,
   followFlows,
   hello,
-  packetOut,
+  type PacketOut,
+  packetOutOf,
   readFlowUpdates,
   readMultipart,
   stopFollowing,
@@ -17,7 +18,8 @@ export interface OpenFlowConnection {
   /** The updates of this monitor go where those of all monitors go. */
   follow(monitor: FlowMonitor): void;
   unfollow(id: number): void;
-  send(fields: readonly Buffer[], actions: readonly Buffer[], frame: Buffer): void;
+  /** Makes the switch handle a frame; a burst goes out as one. */
+  send(how: PacketOut, frame: Buffer): void;
   /** Makes connection tracking forget all connections of a zone. */
   flushZone(zone: number): void;
   /** Resolves when all that was sent before is done, and all updates that this led to have been told. @throws Error when the connection ends */
@@ -25,6 +27,8 @@ export interface OpenFlowConnection {
   close(): void;
 }
 
+/** Packets that are written together. */
+const burst = 200;
 /** Longer than a busy vswitchd keeps one waiting. */
 const barrierTimeoutMs = 10_000;
 
@@ -44,6 +48,7 @@ export function connectOpenFlow(
 ): OpenFlowConnection {
   const socket = connect(path);
   let pending: Buffer = Buffer.alloc(0);
+  let outgoing: Buffer[] = [];
   let lastXid = 1;
   let reason = "the bridge has closed the connection";
   const barriers = new Map<number, PromiseWithResolvers<void>>();
@@ -78,6 +83,11 @@ export function connectOpenFlow(
     }
   }
 
+  function flush(): void {
+    if (outgoing.length > 0) socket.write(Buffer.concat(outgoing));
+    outgoing = [];
+  }
+
   socket.on("data", (chunk: Buffer) => {
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
     let at = 0;
@@ -107,10 +117,17 @@ export function connectOpenFlow(
   return {
     follow: (monitor) => socket.write(followFlows(nextXid(), monitor)),
     unfollow: (id) => socket.write(stopFollowing(nextXid(), id)),
-    send: (fields, actions, frame) => socket.write(packetOut(nextXid(), fields, actions, frame)),
-    flushZone: (zone) => socket.write(flushZone(nextXid(), zone)),
+    send(how, frame) {
+      outgoing.push(packetOutOf(how, frame));
+      if (outgoing.length >= burst) flush();
+    },
+    flushZone(zone) {
+      flush();
+      socket.write(flushZone(nextXid(), zone));
+    },
     barrier() {
       if (socket.destroyed) return Promise.reject(new Error(reason));
+      flush();
       const xid = nextXid();
       const answer = Promise.withResolvers<void>();
       const timer = setTimeout(() => answer.reject(new Error("the bridge does not answer")), barrierTimeoutMs);

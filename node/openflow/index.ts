@@ -2,4 +2,4 @@
 export { conntrack, type FlowActions, resubmit, setField } from "./actions.ts";
 export { connectOpenFlow, type OpenFlowConnection } from "./connection.ts";
 export { type AddressMatch, type FlowMatch, field, type RegisterMatch } from "./match.ts";
-export { type FlowMonitor, type FlowUpdate, monitorFlag } from "./messages.ts";
+export { type FlowMonitor, type FlowUpdate, monitorFlag, type PacketOut, packetOut } from "./messages.ts";

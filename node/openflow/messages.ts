@@ -45,16 +45,28 @@ export const followFlows = (xid: number, monitor: FlowMonitor): Buffer =>
 export const stopFollowing = (xid: number, id: number): Buffer =>
   monitorRequest(xid, { id, flags: 0 }, monitorCommand.delete);
 
-/** Makes the switch handle a packet as if it had come in. @param fields what it begins with: `in_port` and more */
-export function packetOut(xid: number, fields: readonly Buffer[], actions: readonly Buffer[], frame: Buffer): Buffer {
+/** How a packet is handled that the switch is to take as if it had come in; one serves for many packets. */
+export type PacketOut = Buffer;
+
+/** @param fields what the packet begins with: `in_port` and more */
+export function packetOut(fields: readonly Buffer[], actions: readonly Buffer[]): PacketOut {
   const list = Buffer.concat(actions);
   const head = Buffer.alloc(8);
   head.writeUInt32BE(anyNumber, 0);
   head.writeUInt16BE(list.length, 4);
-  return message(messageType.packetOut, xid, Buffer.concat([head, matchOf(fields), list, frame]));
+  return message(messageType.packetOut, 0, Buffer.concat([head, matchOf(fields), list]));
 }
 
-/** Makes connection tracking forget all connections of a zone (`NXT_CT_FLUSH_ZONE`, ovs-ofctl(8) `ct-flush-zone`). */
+/** The message that sends a frame so (7.3.7). */
+export function packetOutOf(how: PacketOut, frame: Buffer): Buffer {
+  const bytes = Buffer.concat([how, frame]);
+  bytes.writeUInt16BE(bytes.length, 2);
+  return bytes;
+}
+
+const flushZoneType = 29;
+
+/** Makes connection tracking forget all connections of a zone (`NXT_CT_FLUSH_ZONE`; ovs-ofctl(8), `ct-flush-zone`). */
 export function flushZone(xid: number, zone: number): Buffer {
   const body = Buffer.alloc(16);
   body.writeUInt32BE(niciraVendor, 0);
@@ -73,8 +85,6 @@ export interface FlowUpdate {
   /** Empty unless the monitor asks for instructions. */
   readonly actions: () => FlowActions;
 }
-
-const flushZoneType = 29;
 
 const events = ["initial", "added", "removed", "modified"] as const;
 const updateHeader = 24;

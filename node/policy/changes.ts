@@ -3,24 +3,31 @@ import type { AddressMatch, FlowMatch } from "../openflow/index.ts";
 /** ovn-northd adds 1000 to the priority of an ACL, which is up to 32767; no other stage of a switch has flows in between. */
 const policyPriorities = { least: 1_001, most: 33_767 } as const;
 
-/** More than that of one switch counts as all. */
-const mostRemembered = { ports: 500, peers: 500, prefixes: 50 } as const;
-
 const register = { inputPort: 14, outputPort: 15 } as const;
+const allBits = 0xffffffff;
+
+/** More addresses than that count as all, more ports as all of the switch. */
+const most = { addresses: 500, prefixes: 50, ports: 500 } as const;
 
 /** @param priority of a flow @returns whether the flow may come from an ACL */
 export const isOfPolicy = (priority: number): boolean =>
   priority >= policyPriorities.least && priority <= policyPriorities.most;
 
+/** Some addresses; a bounded number, however many are added. */
+interface Peers {
+  all: boolean;
+  /** Octets in hexadecimal. */
+  readonly addresses: Set<string>;
+  readonly prefixes: Map<string, AddressMatch>;
+}
+
 /** What of one switch has to be judged anew. */
 interface Part {
-  all: boolean;
   /** Something that names neither ports nor addresses. */
   loose: boolean;
-  readonly ports: Set<number>;
-  /** Octets in hexadecimal. */
-  readonly peers: Set<string>;
-  readonly prefixes: Map<string, AddressMatch>;
+  /** Of any port. */
+  readonly anyPort: Peers;
+  readonly ports: Map<number, Peers>;
 }
 
 /** Whose connections changes of policies may concern; holds a bounded amount, however much changes. */
@@ -30,11 +37,49 @@ export interface Changes {
   note(match: FlowMatch): void;
   noteAll(): void;
   merge(other: Changes): void;
-  /** @returns `all` its connections, those with some `peers`, or `none` */
-  concerns(datapath: number, port: number): "all" | "peers" | "none";
-  isPeer(datapath: number, address: Buffer): boolean;
-  /** Undefined: all there is. */
+  /** @param port OVN's key @returns false when no connection of the port can be concerned */
+  mayConcern(datapath: number, port: number): boolean;
+  /** @param peer the address of the other end */
+  concerns(datapath: number, port: number, peer: Buffer): boolean;
+  /** By key of the switch; undefined: all there is. */
   readonly parts: ReadonlyMap<number, Readonly<Part>> | undefined;
+}
+
+const noPeers = (): Peers => ({ all: false, addresses: new Set(), prefixes: new Map() });
+
+function addPeer(peers: Peers, peer: AddressMatch | undefined): void {
+  if (peer === undefined) peers.all = true;
+  else if (peers.all) return;
+  else if (peer.mask === undefined) peers.addresses.add(peer.bytes.toString("hex"));
+  else peers.prefixes.set(`${peer.bytes.toString("hex")}/${peer.mask.toString("hex")}`, peer);
+  bound(peers);
+}
+
+function addPeers(peers: Peers, { all, addresses, prefixes }: Peers): void {
+  peers.all ||= all;
+  for (const address of addresses) peers.addresses.add(address);
+  for (const [key, prefix] of prefixes) peers.prefixes.set(key, prefix);
+  bound(peers);
+}
+
+function bound(peers: Peers): void {
+  peers.all ||= peers.addresses.size > most.addresses || peers.prefixes.size > most.prefixes;
+  if (!peers.all) return;
+  peers.addresses.clear();
+  peers.prefixes.clear();
+}
+
+const isSome = ({ all, addresses, prefixes }: Peers): boolean => all || addresses.size + prefixes.size > 0;
+
+function has({ all, addresses, prefixes }: Peers, address: Buffer): boolean {
+  if (all || (addresses.size > 0 && addresses.has(address.toString("hex")))) return true;
+  for (const prefix of prefixes.values()) if (isWithin(address, prefix)) return true;
+  return false;
+}
+
+function isWithin(address: Buffer, { bytes, mask }: AddressMatch): boolean {
+  if (address.length !== bytes.length || mask === undefined) return false;
+  return address.every((octet, index) => (octet & (mask[index] ?? 0)) === bytes[index]);
 }
 
 export function createChanges(): Changes {
@@ -42,32 +87,30 @@ export function createChanges(): Changes {
   let everything = false;
 
   function partOf(datapath: number): Part {
-    const part = parts.get(datapath) ?? {
-      all: false,
-      loose: false,
-      ports: new Set<number>(),
-      peers: new Set<string>(),
-      prefixes: new Map<string, AddressMatch>(),
-    };
+    const part = parts.get(datapath) ?? { loose: false, anyPort: noPeers(), ports: new Map<number, Peers>() };
     parts.set(datapath, part);
     return part;
   }
 
-  function bound(part: Part): void {
-    part.all ||=
-      part.ports.size > mostRemembered.ports ||
-      part.peers.size > mostRemembered.peers ||
-      part.prefixes.size > mostRemembered.prefixes;
-    if (!part.all) return;
-    part.ports.clear();
-    part.peers.clear();
-    part.prefixes.clear();
+  function peersOf(part: Part, port: number): Peers {
+    const known = part.ports.get(port);
+    if (known !== undefined) return known;
+    if (part.ports.size >= most.ports) {
+      part.anyPort.all = true;
+      return part.anyPort;
+    }
+    const peers = noPeers();
+    part.ports.set(port, peers);
+    return peers;
   }
 
   function noteAll(): void {
     everything = true;
     parts.clear();
   }
+
+  /** Where ports are part of a conjunction, what is neither port nor address comes and goes with them. */
+  const isWhole = ({ loose, anyPort, ports }: Part): boolean => anyPort.all || (loose && ports.size === 0);
 
   return {
     get isEmpty() {
@@ -76,51 +119,37 @@ export function createChanges(): Changes {
     get parts() {
       return everything ? undefined : parts;
     },
-    note(match) {
-      if (everything || match.metadata === undefined) return;
-      const part = partOf(match.metadata);
-      if (part.all) return;
-      const port = match.registers.get(register.outputPort) ?? match.registers.get(register.inputPort);
-      const peer = match.source ?? match.destination;
-      if (port !== undefined && port.mask === 0xffffffff) part.ports.add(port.value);
+    note({ metadata, registers, source, destination }) {
+      if (everything || metadata === undefined) return;
+      const part = partOf(metadata);
+      const port = registers.get(register.outputPort) ?? registers.get(register.inputPort);
+      const peer = source ?? destination;
+      if (port?.mask === allBits) addPeer(peersOf(part, port.value), peer);
       else if (peer === undefined) part.loose = true;
-      else if (peer.mask === undefined) part.peers.add(peer.bytes.toString("hex"));
-      else part.prefixes.set(`${peer.bytes.toString("hex")}/${peer.mask.toString("hex")}`, peer);
-      bound(part);
+      else addPeer(part.anyPort, peer);
     },
     noteAll,
     merge(other) {
       if (other.parts === undefined) noteAll();
       if (everything) return;
-      for (const [datapath, { all, loose, ports, peers, prefixes }] of other.parts ?? []) {
+      for (const [datapath, { loose, anyPort, ports }] of other.parts ?? []) {
         const part = partOf(datapath);
-        part.all ||= all;
         part.loose ||= loose;
-        for (const port of ports) part.ports.add(port);
-        for (const peer of peers) part.peers.add(peer);
-        for (const [key, prefix] of prefixes) part.prefixes.set(key, prefix);
-        bound(part);
+        addPeers(part.anyPort, anyPort);
+        for (const [port, peers] of ports) addPeers(peersOf(part, port), peers);
       }
     },
-    concerns(datapath, port) {
-      if (everything) return "all";
+    mayConcern(datapath, port) {
+      if (everything) return true;
       const part = parts.get(datapath);
-      if (part === undefined) return "none";
-      // Where ports are part of a conjunction, what is neither port nor address comes and goes with them.
-      if (part.all || part.ports.has(port) || (part.loose && part.ports.size === 0)) return "all";
-      return part.peers.size + part.prefixes.size > 0 ? "peers" : "none";
+      return part !== undefined && (isWhole(part) || isSome(part.anyPort) || part.ports.has(port));
     },
-    isPeer(datapath, address) {
+    concerns(datapath, port, peer) {
+      if (everything) return true;
       const part = parts.get(datapath);
       if (part === undefined) return false;
-      if (part.peers.has(address.toString("hex"))) return true;
-      for (const prefix of part.prefixes.values()) if (isWithin(address, prefix)) return true;
-      return false;
+      const ofPort = part.ports.get(port);
+      return isWhole(part) || has(part.anyPort, peer) || (ofPort !== undefined && has(ofPort, peer));
     },
   };
-}
-
-function isWithin(address: Buffer, { bytes, mask }: AddressMatch): boolean {
-  if (address.length !== bytes.length || mask === undefined) return false;
-  return address.every((octet, index) => (octet & (mask[index] ?? 0)) === bytes[index]);
 }

@@ -2,22 +2,21 @@ import { join } from "node:path";
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { Replica } from "ovsdb-client-ts";
 import type { Logger } from "../logger.ts";
-import { addressBytes } from "../netlink/index.ts";
 import { connectOpenFlow, type FlowUpdate, type OpenFlowConnection } from "../openflow/index.ts";
 import type { PodSource } from "../pods/index.ts";
 import { askVswitchd, type Datapath } from "../vswitchd/index.ts";
+import { addressOctets } from "./address-key.ts";
 import { readBackend } from "./backends.ts";
 import { type Changes, createChanges, isOfPolicy } from "./changes.ts";
 import { readUdpConnection, type UdpConnection } from "./connection.ts";
 import {
   type Candidate,
   candidateOf,
-  cut,
+  createJudge,
   directions,
   isBlocked,
   keyOfTrial,
   peerOf,
-  putOnTrial,
   trialKey,
   trialZones,
 } from "./judge.ts";
@@ -61,7 +60,7 @@ const secondLookMs = 500;
 const restShare = 4;
 const longestRestMs = 5_000;
 /** Connections on trial at a time. */
-const batchSize = 1_000;
+const batchSize = 500;
 const reconnectMs = { first: 200, last: 10_000 } as const;
 /** Up to that many ports are asked for one by one, more all at once. */
 const fewZones = 4;
@@ -74,7 +73,7 @@ const fewZones = 4;
  *     flows of br-int ─▶ changes ─▶ (settled) ─▶ connections of these ports ─▶ trial ─▶ cut
  *       (monitor)        bounded                  (dump of connection tracking)   (packets into OVN's tables)
  *
- * The policies are judged by OVN's own flows, none of them is understood here: see `putOnTrial`.
+ * The policies are judged by OVN's own flows, none of them is understood here: see `Judge`.
  */
 export function createEstablishedConnections(options: EstablishedConnectionsOptions): EstablishedConnections {
   const { rundir, integrationBridge, datapath, replica, pods, metrics, logger } = options;
@@ -99,18 +98,24 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
 
   const datapathName = () => (datapath() === "netdev" ? "netdev@ovs-netdev" : "system@ovs-system");
 
-  async function* connections(zone?: number): AsyncGenerator<UdpConnection> {
-    const only = zone === undefined ? [] : [`zone=${zone}`];
-    for await (const lines of askVswitchd(rundir, "dpctl/dump-conntrack", [datapathName(), ...only])) {
+  /** @returns those of the zones that are wanted, some at a time */
+  async function* connections(
+    isWanted: (zone: number) => boolean,
+    only?: number,
+  ): AsyncGenerator<readonly UdpConnection[]> {
+    const filter = only === undefined ? [] : [`zone=${only}`];
+    for await (const lines of askVswitchd(rundir, "dpctl/dump-conntrack", [datapathName(), ...filter])) {
+      const found: UdpConnection[] = [];
       for (const line of lines) {
-        const connection = readUdpConnection(line);
-        if (connection !== undefined) yield connection;
+        const connection = readUdpConnection(line, isWanted);
+        if (connection !== undefined) found.push(connection);
       }
+      yield found;
     }
   }
 
   const moved = createMovedFlows({
-    connections,
+    connections: () => connections(() => true),
     async forget({ zone, from, to }) {
       const family = from.address.includes(":") ? "ct_ipv6" : "ct_nw";
       const tuple = [
@@ -188,7 +193,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     const begin = performance.now();
     const ports = new Map<number, LocalPort>();
     for (const port of localPorts(replica, flowPorts, pods)) {
-      if (changes.concerns(port.datapath, port.key) !== "none") ports.set(port.zone, port);
+      if (changes.mayConcern(port.datapath, port.key)) ports.set(port.zone, port);
     }
     const [first] = ports.values();
     if (changes.isEmpty || first === undefined || openFlow === undefined || !isOpen) return;
@@ -203,12 +208,13 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       batch = [];
     };
     for (const zone of zones) {
-      for await (const connection of connections(zone)) {
-        const port = ports.get(connection.zone);
-        if (port === undefined || isBlocked(connection)) continue;
-        const candidate = candidateOf(connection, port);
-        if (candidate === undefined || !isConcerned(changes, candidate)) continue;
-        batch.push(candidate);
+      for await (const some of connections((one) => ports.has(one), zone)) {
+        for (const connection of some) {
+          const port = ports.get(connection.zone);
+          if (port === undefined || isBlocked(connection)) continue;
+          const candidate = candidateOf(connection, port);
+          if (candidate !== undefined && isConcerned(changes, candidate)) batch.push(candidate);
+        }
         if (batch.length >= batchSize) await flush();
       }
     }
@@ -221,7 +227,8 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   async function tryAll(candidates: readonly Candidate[]): Promise<number> {
     const connection = openFlow;
     if (connection === undefined || egressTable === undefined || candidates.length === 0) return 0;
-    for (const candidate of candidates) putOnTrial(connection, candidate, egressTable);
+    const judge = createJudge(connection, egressTable);
+    for (const candidate of candidates) judge.putOnTrial(candidate);
     await connection.barrier();
     let lost = 0;
     for (const direction of directions) {
@@ -229,15 +236,18 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       for (const candidate of candidates) {
         if (candidate.direction !== direction) continue;
         const key = trialKey(candidate);
-        onTrial.set(key, [...(onTrial.get(key) ?? []), candidate]);
+        const same = onTrial.get(key);
+        if (same === undefined) onTrial.set(key, [candidate]);
+        else same.push(candidate);
       }
       if (onTrial.size === 0) continue;
       const zone = trialZones[direction];
-      for await (const trial of connections(zone)) {
-        if (!isBlocked(trial)) continue;
-        for (const candidate of onTrial.get(keyOfTrial(trial)) ?? []) {
-          cut(connection, candidate);
-          lost += 1;
+      for await (const trials of connections((one) => one === zone, zone)) {
+        for (const trial of trials.filter(isBlocked)) {
+          for (const candidate of onTrial.get(keyOfTrial(trial)) ?? []) {
+            judge.cut(candidate);
+            lost += 1;
+          }
         }
       }
       connection.flushZone(zone);
@@ -298,7 +308,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
 
 function isConcerned(changes: Changes, candidate: Candidate): boolean {
   const { datapath, key } = candidate.port;
-  return changes.concerns(datapath, key) === "all" || changes.isPeer(datapath, addressBytes(peerOf(candidate)));
+  return changes.concerns(datapath, key, addressOctets(peerOf(candidate)));
 }
 
 function byDatapath(candidates: readonly Candidate[]): Iterable<readonly Candidate[]> {

@@ -1,7 +1,9 @@
-import { addressBytes } from "../netlink/index.ts";
+import { addressOctets } from "./address-key.ts";
 import type { Endpoint } from "./connection.ts";
 
-const etherTypes = { 4: 0x0800, 16: 0x86dd } as const;
+const etherLength = 14;
+const etherType = { ipv4: 0x0800, ipv6: 0x86dd } as const;
+const hopLimit = 64;
 const udp = 17;
 const udpHeaderLength = 8;
 
@@ -15,46 +17,44 @@ export function udpFrame(
   from: Endpoint,
   to: Endpoint,
 ): Buffer {
-  const source = addressBytes(from.address);
-  const destination = addressBytes(to.address);
+  const source = addressOctets(from.address);
+  const destination = addressOctets(to.address);
   if (source.length !== destination.length) throw new Error(`${from.address} and ${to.address} are of two families`);
-  const datagram = Buffer.alloc(udpHeaderLength);
-  datagram.writeUInt16BE(from.port, 0);
-  datagram.writeUInt16BE(to.port, 2);
-  datagram.writeUInt16BE(udpHeaderLength, 4);
-  const pseudoHeader = Buffer.concat([source, destination, Buffer.from([0, udp, 0, udpHeaderLength])]);
-  // 0 would say that there is none (RFC 768).
-  datagram.writeUInt16BE(checksum(Buffer.concat([pseudoHeader, datagram])) || 0xffff, 6);
-  const ethernet = Buffer.concat([macs.destination, macs.source, Buffer.alloc(2)]);
-  ethernet.writeUInt16BE(source.length === 4 ? etherTypes[4] : etherTypes[16], 12);
-  const header = source.length === 4 ? ipv4Header(source, destination) : ipv6Header(source, destination);
-  return Buffer.concat([ethernet, header, datagram]);
+  const isIpv4 = source.length === 4;
+  const addresses = etherLength + (isIpv4 ? 12 : 8);
+  const datagram = addresses + 2 * source.length;
+  const frame = Buffer.alloc(datagram + udpHeaderLength);
+  macs.destination.copy(frame, 0);
+  macs.source.copy(frame, 6);
+  frame.writeUInt16BE(isIpv4 ? etherType.ipv4 : etherType.ipv6, 12);
+  source.copy(frame, addresses);
+  destination.copy(frame, addresses + source.length);
+  frame.writeUInt16BE(from.port, datagram);
+  frame.writeUInt16BE(to.port, datagram + 2);
+  frame.writeUInt16BE(udpHeaderLength, datagram + 4);
+  // The pseudo header (RFC 768, RFC 8200): the addresses, the protocol, the length.
+  const sum = checksum(frame, addresses, frame.length, udp + udpHeaderLength);
+  // 0 would say that there is none.
+  frame.writeUInt16BE(sum || 0xffff, datagram + 6);
+  if (isIpv4) {
+    frame.writeUInt8(0x45, etherLength);
+    frame.writeUInt16BE(20 + udpHeaderLength, etherLength + 2);
+    frame.writeUInt8(hopLimit, etherLength + 8);
+    frame.writeUInt8(udp, etherLength + 9);
+    frame.writeUInt16BE(checksum(frame, etherLength, datagram, 0), etherLength + 10);
+  } else {
+    frame.writeUInt8(0x60, etherLength);
+    frame.writeUInt16BE(udpHeaderLength, etherLength + 4);
+    frame.writeUInt8(udp, etherLength + 6);
+    frame.writeUInt8(hopLimit, etherLength + 7);
+  }
+  return frame;
 }
 
-function ipv4Header(source: Buffer, destination: Buffer): Buffer {
-  const header = Buffer.alloc(12);
-  header.writeUInt8(0x45, 0);
-  header.writeUInt16BE(20 + udpHeaderLength, 2);
-  header.writeUInt8(64, 8);
-  header.writeUInt8(udp, 9);
-  const whole = Buffer.concat([header, source, destination]);
-  whole.writeUInt16BE(checksum(whole), 10);
-  return whole;
-}
-
-function ipv6Header(source: Buffer, destination: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt8(0x60, 0);
-  header.writeUInt16BE(udpHeaderLength, 4);
-  header.writeUInt8(udp, 6);
-  header.writeUInt8(64, 7);
-  return Buffer.concat([header, source, destination]);
-}
-
-/** The Internet checksum (RFC 1071) of an even number of octets. */
-function checksum(bytes: Buffer): number {
-  let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+/** The Internet checksum (RFC 1071) of an even number of octets, and of `more`. */
+function checksum(bytes: Buffer, begin: number, end: number, more: number): number {
+  let sum = more;
+  for (let at = begin; at < end; at += 2) sum += bytes.readUInt16BE(at);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
 }

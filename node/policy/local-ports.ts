@@ -1,8 +1,8 @@
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { Replica } from "ovsdb-client-ts";
-import { addressBytes } from "../netlink/index.ts";
 import type { FlowUpdate } from "../openflow/index.ts";
 import type { PodSource } from "../pods/index.ts";
+import { type AddressKey, addressKey } from "./address-key.ts";
 
 /** What ovn-controller's flows say of a port of the integration bridge. */
 export interface FlowPort {
@@ -19,8 +19,7 @@ export interface FlowPort {
 export interface LocalPort extends FlowPort {
   readonly openFlowPort: number;
   readonly mac: Buffer;
-  /** Octets in hexadecimal. */
-  readonly addresses: ReadonlySet<string>;
+  readonly addresses: ReadonlySet<AddressKey>;
 }
 
 const register = { zone: 13, inputPort: 14 } as const;
@@ -61,7 +60,7 @@ export function localPorts(
       ...flowPort,
       openFlowPort,
       mac: Buffer.from(mac.replaceAll(":", ""), "hex"),
-      addresses: new Set(addresses.map((address) => addressBytes(address.split("/")[0] ?? "").toString("hex"))),
+      addresses: new Set(addresses.map((address) => addressKey(address.split("/")[0] ?? ""))),
     });
   }
   return found;

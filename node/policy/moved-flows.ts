@@ -26,7 +26,8 @@ export interface MovedFlows {
 const keyOf = ({ address, port }: Endpoint): string => `${address} ${port}`;
 
 export function createMovedFlows(options: {
-  readonly connections: () => AsyncIterable<UdpConnection>;
+  /** All there are, some at a time. */
+  readonly connections: () => AsyncIterable<readonly UdpConnection[]>;
   readonly forget: (connection: UdpConnection) => Promise<void>;
   readonly forgotten: (count: number) => void;
   readonly logger: Logger;
@@ -41,11 +42,13 @@ export function createMovedFlows(options: {
     moves = new Map();
     timer = undefined;
     const stuck: UdpConnection[] = [];
-    for await (const connection of connections()) {
-      const move = settled.get(keyOf(connection.to));
-      if (move === undefined) continue;
-      const answeredBy = keyOf(connection.answeredBy);
-      if (answeredBy === keyOf(connection.to) || move.gone.has(answeredBy)) stuck.push(connection);
+    for await (const some of connections()) {
+      for (const connection of some) {
+        const move = settled.get(keyOf(connection.to));
+        if (move === undefined) continue;
+        const answeredBy = keyOf(connection.answeredBy);
+        if (answeredBy === keyOf(connection.to) || move.gone.has(answeredBy)) stuck.push(connection);
+      }
     }
     for (const connection of stuck) await forget(connection);
     if (stuck.length === 0) return;
