@@ -125,11 +125,7 @@ export function createEngine(options: EngineOptions): Engine {
     previousBackends: backendsIn(replica),
     layout: policyLayout(northboundCapabilities(client.schema)),
   });
-  const nodes = new Map<string, NodeRecord>();
-  const pods = new Map<string, PodRecord>();
-  const namespaces = new Map<string, NamespaceRecord>();
-  const services = new Map<string, ServiceRecord>();
-  const policies = new Map<string, PolicyRecord>();
+  const { nodes, pods, namespaces, services, policies } = graph.model;
   /** The chassis that each node named last: an annotation that is lost or garbled doesn't mean that the chassis is gone. */
   const chassisOfNode = new Map<string, string>();
   /** How many nodes name a chassis: a chassis is gone when none does. */
@@ -245,11 +241,11 @@ export function createEngine(options: EngineOptions): Engine {
     if (!closed) listener.failed?.(error);
   }
 
-  /** @param records keeps what is there, where somebody asks for it */
+  /** @param known what the graph holds of the kind */
   function follow<T extends NonNullable<StateEvent["object"]>>(
     kind: Kind,
     source: Observable<ReflectorEvent<T>>,
-    records?: Map<string, T>,
+    known?: ReadonlyMap<string, T>,
     onChange: (key: string, before: T | undefined, now: T | undefined) => void = () => {},
   ): void {
     const subscription = source.subscribe({
@@ -260,10 +256,8 @@ export function createEngine(options: EngineOptions): Engine {
           return;
         }
         const { key } = event;
-        const before = records?.get(key);
+        const before = known?.get(key);
         const now = event.kind === "upsert" ? event.object : undefined;
-        if (now === undefined) records?.delete(key);
-        else records?.set(key, now);
         apply({ kind, change: event.kind, key, ...(now === undefined ? {} : { object: now }) } as StateEvent);
         onChange(key, before, now);
       },
@@ -304,7 +298,11 @@ export function createEngine(options: EngineOptions): Engine {
   }
   if (sources.endpointSlices !== undefined) {
     const slices = new Map<string, EndpointSliceRecord>();
-    follow("endpointSlice", sources.endpointSlices, slices, (_key, before, now) => triggers.note(before, now));
+    follow("endpointSlice", sources.endpointSlices, slices, (key, before, now) => {
+      if (now === undefined) slices.delete(key);
+      else slices.set(key, now);
+      triggers.note(before, now);
+    });
   }
   // Before the pods, whose first rows have to be those that policies demand.
   if (sources.policies !== undefined) follow("policy", sources.policies, policies);

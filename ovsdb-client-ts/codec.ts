@@ -4,6 +4,7 @@ import { OvsdbError } from "./errors.ts";
 import { createInterner, type Intern } from "./interner.ts";
 import type { WireValue } from "./operation.ts";
 import type { BaseType, ColumnSchema } from "./schema.ts";
+import type { SharedTexts } from "./shared-texts.ts";
 
 /** Values between their wire form (RFC 7047 section 5.1) and ours, compiled for one column. */
 export interface ColumnCodec {
@@ -46,7 +47,7 @@ function integerOf(value: number | bigint): number | bigint {
     : value;
 }
 
-function atomCodec(column: string, base: BaseType, intern: Intern): AtomCodec {
+function atomCodec(column: string, base: BaseType, intern: Intern, shared?: SharedTexts): AtomCodec {
   switch (base.type) {
     case "string":
       return {
@@ -65,7 +66,7 @@ function atomCodec(column: string, base: BaseType, intern: Intern): AtomCodec {
         zero: zeroUuid,
         decode(wire) {
           if (!Array.isArray(wire) || wire[0] !== "uuid" || typeof wire[1] !== "string") throw malformed(column, wire);
-          return wire[1];
+          return shared === undefined ? wire[1] : shared.reference(base.refTable, wire[1]);
         },
         encode(value) {
           if (typeof value !== "string") throw invalid(column, value, "uuid");
@@ -156,10 +157,13 @@ function encodeEntries(
   return wire;
 }
 
-/** Compiles the codec of one column. Repeated strings come out as one object. */
-export function compileColumn(name: string, schema: ColumnSchema): ColumnCodec {
-  const intern = createInterner();
-  const key = atomCodec(name, schema.key, intern);
+/** Compiles the codec of one column. Repeated strings come out as one object; with `shared`, also those of other columns. */
+export function compileColumn(name: string, schema: ColumnSchema, shared?: SharedTexts): ColumnCodec {
+  const ofColumn = createInterner();
+  // Members of sets are in other rows' sets too, and other values in the same column of other rows.
+  const isShared = shared !== undefined && schema.max > 1 && schema.value === undefined;
+  const intern = isShared ? shared.text : ofColumn;
+  const key = atomCodec(name, schema.key, intern, shared);
   const oneByOne = {
     decodeItems(wire: unknown): unknown[] {
       if (!isTagged(wire, "set")) return [key.decode(wire)];

@@ -1,5 +1,5 @@
 /** Up to here a scan over an array beats a hash table, in time and by far in memory. */
-const arrayLimit = 16;
+const arrayLimit = 32;
 
 /** Stands for no member, since `undefined` is none of the values that a set can hold. */
 type Members<T> = T | undefined | T[] | Set<T>;

@@ -7,6 +7,7 @@ import type { IndexSpec, Replica, ReplicaSpec, ReplicateOptions } from "./replic
 import { type AnyChange, createReplicaTable, DecodedRow, type ReplicaTableStore } from "./replica-table.ts";
 import type { DatabaseSchema } from "./schema.ts";
 import type { Session } from "./session.ts";
+import { createSharedTexts } from "./shared-texts.ts";
 
 /** A replica and how it follows its server, session after session. */
 export interface Monitor {
@@ -54,6 +55,7 @@ function tableUpdates(value: unknown): TableUpdates {
 export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSchema): Monitor {
   let schema = firstSchema;
   const tables = new Map<string, ReplicaTableStore>();
+  const shared = createSharedTexts((table, uuid) => tables.get(table)?.view.get(uuid)?._uuid);
   const conditions = new Map<string, readonly Condition[]>();
   const listeners = createListeners<readonly RowChange<UntypedModel>[]>();
   let session: Session | undefined;
@@ -72,7 +74,7 @@ export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSche
     const whole = typeof spec === "object" && "columns" in spec ? spec : { columns: spec };
     if (whole.where !== undefined) conditions.set(name, whole.where);
     const indexes: Readonly<Record<string, IndexSpec<UntypedRow>>> = options.indexes?.[name] ?? {};
-    tables.set(name, createReplicaTable(name, table, whole.columns, indexes));
+    tables.set(name, createReplicaTable(name, table, whole.columns, indexes, shared));
   }
 
   function storeOf(name: string): ReplicaTableStore {
@@ -106,6 +108,7 @@ export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSche
         for (const uuid in rows) applyRow(table, uuid, rows[uuid], changes);
       }
     } finally {
+      shared.endMessage();
       emit(changes);
     }
   }
@@ -124,6 +127,7 @@ export function createMonitor(options: MonitorOptions, firstSchema: DatabaseSche
         if (table.view.size > Object.keys(rows).length) table.removeOthers(new Set(Object.keys(rows)), changes);
       }
     } finally {
+      shared.endMessage();
       emit(changes);
     }
   }

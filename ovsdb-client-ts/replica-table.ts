@@ -7,6 +7,7 @@ import type { Uuid } from "./operation.ts";
 import type { IndexKey, IndexSpec, ReplicaTable } from "./replica.ts";
 import { createRowIndex, type RowIndex } from "./row-index.ts";
 import type { TableSchema } from "./schema.ts";
+import type { SharedTexts } from "./shared-texts.ts";
 
 type MutableRow = { _uuid: Uuid; [column: string]: unknown };
 type WireRow = Readonly<Record<string, unknown>>;
@@ -129,6 +130,7 @@ export function createReplicaTable(
   schema: TableSchema,
   wanted: "all" | readonly string[],
   indexSpecs: Readonly<Record<string, IndexSpec<UntypedRow>>>,
+  shared: SharedTexts,
 ): ReplicaTableStore {
   const rows = new Map<Uuid, MutableRow>();
   let codecs: ReadonlyMap<string, ColumnCodec> = new Map();
@@ -142,7 +144,7 @@ export function createReplicaTable(
         if (columnSchema === undefined) {
           throw new OvsdbError("INVALID_ARGUMENT", `The server's table ${name} has no column ${column}`);
         }
-        return [column, compileColumn(column, columnSchema)];
+        return [column, compileColumn(column, columnSchema, shared)];
       }),
     );
     // An object made by JSON.parse holds all its members in itself, and so do its copies: the smallest row there is.
@@ -159,7 +161,7 @@ export function createReplicaTable(
   function decode(uuid: Uuid, wire: unknown): MutableRow {
     const source = record(wire, name, uuid);
     const row = { ...template };
-    row._uuid = uuid;
+    row._uuid = shared.text(uuid);
     for (const column in source) {
       const codec = codecs.get(column);
       if (codec !== undefined) row[column] = codec.decode(source[column]);
@@ -168,7 +170,7 @@ export function createReplicaTable(
   }
 
   function insert(uuid: Uuid, row: MutableRow, changes: AnyChange[]): void {
-    rows.set(uuid, row);
+    rows.set(row._uuid, row);
     for (const index of allIndexes) index.add(row);
     changes.push({ kind: "insert", table: name, uuid, row });
   }

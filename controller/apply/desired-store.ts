@@ -1,9 +1,7 @@
 import type { Uuid } from "ovsdb-client-ts";
 import type { Bundle, DesiredRow, Membership } from "../translate/desired.ts";
+import { MemberSet } from "./member-set.ts";
 import type { OwnerName } from "./owner.ts";
-
-/** The members that a set column of one row shall have, each with the owner (rarely owners) it is there for. */
-export type DesiredMembers = ReadonlyMap<string, OwnerName | readonly OwnerName[]>;
 
 /** What changed when a bundle was replaced. */
 export interface Replaced {
@@ -23,60 +21,100 @@ export interface DesiredStore {
   hasRow(uuid: Uuid): boolean;
   /** Whose bundle has the row. */
   rowOwner(uuid: Uuid): OwnerName | undefined;
-  /** The members wanted in one column of a row, undefined when there are none. */
-  members(row: Uuid, column: string): DesiredMembers | undefined;
-  /** All columns of a row that have wanted members. */
-  targets(row: Uuid): ReadonlyMap<string, DesiredMembers> | undefined;
-  hasMember(membership: Membership): boolean;
+  /** Whether any member is wanted in a column of a row. */
+  hasMembers(row: Uuid, column: string): boolean;
+  hasMember(membership: Omit<Membership, "table">): boolean;
+  /**
+   * Whose bundles bring members of a row, of all its columns or those given of one. It may look at all bundles there are: only for what
+   * happens when somebody else changes the database.
+   */
+  holders(row: Uuid, of?: { readonly column: string; readonly members: ReadonlySet<string> }): Iterable<Holder>;
   /** Replaces what an owner contributes; undefined for nothing. */
   replace(owner: OwnerName, bundle: Bundle | undefined): Replaced;
 }
 
-export function ownersOf(holder: OwnerName | readonly OwnerName[]): readonly OwnerName[] {
-  return typeof holder === "string" ? [holder] : holder;
+/** An owner, and what of it is a member. */
+export interface Holder {
+  readonly owner: OwnerName;
+  readonly column: string;
+  readonly member: string;
 }
 
 export function createDesiredStore(): DesiredStore {
   const bundles = new Map<OwnerName, Bundle>();
   const rowOwners = new Map<Uuid, OwnerName>();
-  const targets = new Map<Uuid, Map<string, Map<string, OwnerName | readonly OwnerName[]>>>();
+  const targets = new Map<Uuid, MemberSet>();
+  /** How many bring a member beyond the first: seldom anybody. */
+  const others = new Map<string, number>();
 
-  function addMember(owner: OwnerName, { row, column, member }: Membership): void {
-    let columns = targets.get(row);
-    if (columns === undefined) {
-      columns = new Map();
-      targets.set(row, columns);
-    }
-    let members = columns.get(column);
+  const idOf = ({ row, column, member }: Omit<Membership, "table">): string => `${row} ${column} ${member}`;
+
+  function membersOf(row: Uuid, column: string): MemberSet | undefined {
+    let members = targets.get(row);
+    while (members !== undefined && members.column !== column) members = members.next;
+    return members;
+  }
+
+  function addMember(membership: Membership): void {
+    const { row, column, member } = membership;
+    let members = membersOf(row, column);
     if (members === undefined) {
-      members = new Map();
-      columns.set(column, members);
+      members = new MemberSet(column, targets.get(row));
+      targets.set(row, members);
     }
-    const holder = members.get(member);
-    members.set(member, holder === undefined ? owner : [...ownersOf(holder), owner]);
+    if (members.has(member)) others.set(idOf(membership), (others.get(idOf(membership)) ?? 0) + 1);
+    else members.add(member);
   }
 
-  function removeMember(owner: OwnerName, { row, column, member }: Membership): void {
-    const columns = targets.get(row);
-    const members = columns?.get(column);
-    const holder = members?.get(member);
-    if (columns === undefined || members === undefined || holder === undefined) return;
-    const owners = [...ownersOf(holder)];
-    const position = owners.indexOf(owner);
-    if (position >= 0) owners.splice(position, 1);
-    const [first, ...others] = owners;
-    if (first !== undefined) {
-      members.set(member, others.length === 0 ? first : owners);
-      return;
-    }
-    members.delete(member);
-    if (members.size > 0) return;
-    columns.delete(column);
-    if (columns.size === 0) targets.delete(row);
+  function removeMember(membership: Membership): void {
+    const { row, column, member } = membership;
+    const count = others.size === 0 ? 0 : (others.get(idOf(membership)) ?? 0);
+    if (count > 1) others.set(idOf(membership), count - 1);
+    else if (count === 1) others.delete(idOf(membership));
+    else if (membersOf(row, column)?.delete(member) === true) forget(row, column);
   }
 
-  function hasMember({ row, column, member }: Membership): boolean {
-    return targets.get(row)?.get(column)?.has(member) ?? false;
+  /** Takes the column's empty set out of the row's. */
+  function forget(row: Uuid, column: string): void {
+    let before: MemberSet | undefined;
+    let members = targets.get(row);
+    while (members !== undefined && members.column !== column) {
+      before = members;
+      members = members.next;
+    }
+    if (members === undefined) return;
+    if (before !== undefined) before.next = members.next;
+    else if (members.next !== undefined) targets.set(row, members.next);
+    else targets.delete(row);
+  }
+
+  function hasMember({ row, column, member }: Omit<Membership, "table">): boolean {
+    return membersOf(row, column)?.has(member) ?? false;
+  }
+
+  function* broughtBy(owner: OwnerName | undefined, row: Uuid): Generator<Holder> {
+    if (owner === undefined) return;
+    for (const membership of bundles.get(owner)?.memberships ?? []) {
+      if (membership.row === row) yield { owner, column: membership.column, member: membership.member };
+    }
+  }
+
+  function* holders(row: Uuid, of?: { readonly column: string; readonly members: ReadonlySet<string> }) {
+    const left = new Set(of?.members);
+    const isWanted = (holder: Holder): boolean =>
+      of === undefined || (holder.column === of.column && left.has(holder.member));
+    // Most members are rows of those who bring them, or of him who has the row.
+    for (const member of of?.members ?? []) {
+      const likely = new Set([rowOwners.get(member), rowOwners.get(row)]);
+      for (const owner of likely) {
+        const found = [...broughtBy(owner, row)].find((holder) => holder.member === member && isWanted(holder));
+        if (found === undefined) continue;
+        left.delete(member);
+        yield found;
+      }
+    }
+    if (of !== undefined && left.size === 0) return;
+    for (const owner of bundles.keys()) for (const holder of broughtBy(owner, row)) if (isWanted(holder)) yield holder;
   }
 
   return {
@@ -90,9 +128,9 @@ export function createDesiredStore(): DesiredStore {
     },
     hasRow: (uuid) => rowOwners.has(uuid),
     rowOwner: (uuid) => rowOwners.get(uuid),
-    members: (row, column) => targets.get(row)?.get(column),
-    targets: (row) => targets.get(row),
+    hasMembers: (row, column) => membersOf(row, column) !== undefined,
     hasMember,
+    holders,
     replace(owner, bundle) {
       const former = bundles.get(owner);
       const formerRows = former?.rows ?? [];
@@ -100,12 +138,12 @@ export function createDesiredStore(): DesiredStore {
       const rows = bundle?.rows ?? [];
       const came = rows.filter((row) => !rowOwners.has(row.uuid));
       for (const row of formerRows) rowOwners.delete(row.uuid);
-      for (const membership of formerMemberships) removeMember(owner, membership);
+      for (const membership of formerMemberships) removeMember(membership);
       if (bundle === undefined) bundles.delete(owner);
       else {
         bundles.set(owner, bundle);
         for (const row of rows) rowOwners.set(row.uuid, owner);
-        for (const membership of bundle.memberships) addMember(owner, membership);
+        for (const membership of bundle.memberships) addMember(membership);
       }
       return {
         came,

@@ -1,6 +1,6 @@
 import type { Replica, RowChange, UntypedModel, UntypedRow, Uuid } from "ovsdb-client-ts";
 import type { Membership, NorthboundTable } from "../translate/desired.ts";
-import { type DesiredStore, ownersOf } from "./desired-store.ts";
+import type { DesiredStore } from "./desired-store.ts";
 import type { ManagedTable, ManagedTables } from "./managed-columns.ts";
 import { type OwnerName, ownerNameOf, withoutPart } from "./owner.ts";
 import { columnMatches } from "./row-difference.ts";
@@ -58,10 +58,9 @@ function strayMembers(
 ): Drift[] {
   // A set column that a row itself lays down is compared as a column.
   if (context.desired.row(row._uuid)?.columns[column] !== undefined) return [];
-  const wanted = context.desired.members(row._uuid, column);
   const strays: Drift[] = [];
   for (const member of members) {
-    if (typeof member !== "string" || wanted?.has(member) === true) continue;
+    if (typeof member !== "string" || context.desired.hasMember({ row: row._uuid, column, member })) continue;
     const owner = strayOwner(context, table, row, column, member);
     if (owner === undefined) continue;
     strays.push({
@@ -105,12 +104,8 @@ function ofDelete(context: DriftContext, table: ManagedTable, row: UntypedRow): 
   if (desired !== undefined) {
     drifts.push({ owner: withoutPart(desired.owner), table: table.name, uuid, what: "was deleted" });
   }
-  for (const [column, members] of context.desired.targets(uuid) ?? []) {
-    for (const holder of members.values()) {
-      for (const owner of ownersOf(holder)) {
-        drifts.push({ owner, table: table.name, uuid, what: `was deleted, and its ${column} with it` });
-      }
-    }
+  for (const { owner, column } of context.desired.holders(uuid)) {
+    drifts.push({ owner, table: table.name, uuid, what: `was deleted, and its ${column} with it` });
   }
   return drifts;
 }
@@ -126,16 +121,16 @@ function ofModify(context: DriftContext, table: ManagedTable, row: UntypedRow, c
       continue;
     }
     const { added, removed } = change as { readonly added?: readonly unknown[]; readonly removed?: readonly unknown[] };
-    if (removed !== undefined) {
-      const wanted = context.desired.members(uuid, column);
-      for (const member of removed) {
-        const holder = typeof member === "string" ? wanted?.get(member) : undefined;
-        for (const owner of holder === undefined ? [] : ownersOf(holder)) {
-          drifts.push({ owner, table: table.name, uuid, what: `${column} lost ${String(member)}` });
-        }
+    const missed = removed?.filter(
+      (member): member is string =>
+        typeof member === "string" && context.desired.hasMember({ row: uuid, column, member }),
+    );
+    if (missed !== undefined && missed.length > 0) {
+      for (const { owner, member } of context.desired.holders(uuid, { column, members: new Set(missed) })) {
+        drifts.push({ owner, table: table.name, uuid, what: `${column} lost ${member}` });
       }
     }
-    if (added !== undefined && (desired !== undefined || context.desired.targets(uuid)?.has(column) === true)) {
+    if (added !== undefined && (desired !== undefined || context.desired.hasMembers(uuid, column))) {
       drifts.push(...strayMembers(context, table, row, column, added));
     }
   }

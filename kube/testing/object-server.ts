@@ -197,7 +197,8 @@ export async function startObjectServer(): Promise<ObjectServer> {
       answerJson(response, known === undefined ? 404 : 200, known ?? statusOf(404, "NotFound", "not found"));
     } else if (request.method !== "GET") write(request, response);
     else if (objects.has(path)) answerJson(response, 200, objects.get(path));
-    else if (/\/(pods|leases|events|nodes|services|endpointslices|addresspools)$/.test(path)) list(request, response);
+    else if (/\/(pods|leases|events|nodes|services|endpointslices|addresspools|networkpolicies)$/.test(path))
+      list(request, response);
     else answerJson(response, 404, statusOf(404, "NotFound", "not found"));
   });
 
