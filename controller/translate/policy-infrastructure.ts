@@ -25,6 +25,8 @@ function row(owner: Owner, part: string, group: string | undefined, rule: Rule, 
  */
 const sctpAnswer = "sctp.src < 32768 && sctp.dst >= 32768";
 
+const fromItself = `(ip4.src == ${hairpinAddresses[4]} || ip6.src == ${hairpinAddresses[6]})`;
+
 /** What holds for pods that some policy selects, whatever it says. */
 function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
   const always = { priority: infrastructurePriorities.always, tier: "Admin" } as const;
@@ -36,13 +38,24 @@ function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
         direction: "ingress",
         // It also makes the switch a stateful one, on which answers pass: drops alone would not.
         action: "allow-related",
-        match: [`(ip4.src == ${hairpinAddresses[4]} || ip6.src == ${hairpinAddresses[6]})`],
+        match: [fromItself],
       },
     ],
-    // Tracked, since it may have to be translated back; but not committed, for `ct.trk` holds only once it was looked up.
+    // Not committed once more: without ports an association would be in the way of itself.
+    [
+      "sctp.hairpin",
+      {
+        ...always,
+        priority: infrastructurePriorities.sctpHairpin,
+        direction: "ingress",
+        action: "allow-stateless",
+        match: [fromItself, "sctp"],
+      },
+    ],
+    // Tracked, since it may have to be translated back; but not committed: `ct.new` holds only once it was looked up.
     [
       "sctp.answers.ingress",
-      { ...always, direction: "ingress", action: "allow-stateless", match: [sctpAnswer, "ct.trk"] },
+      { ...always, direction: "ingress", action: "allow-stateless", match: [sctpAnswer, "ct.new"] },
     ],
     ["sctp.answers.egress", { ...always, direction: "egress", action: "allow-related", match: [sctpAnswer] }],
     [
@@ -52,7 +65,8 @@ function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
         priority: lastPriorities.sctpOfSubjects,
         tier: "Baseline",
         action: "allow-stateless",
-        match: ["sctp.dst < 32768"],
+        // A pod's own packets come round with the address that they shall have only after another look into conntrack.
+        match: ["sctp.dst < 32768", "flags.loopback == 0"],
       },
     ],
   ];

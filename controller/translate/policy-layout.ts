@@ -22,6 +22,8 @@ export interface PolicyLayout {
 export const infrastructurePriorities = {
   /** What is for a service's address after load balancing is dropped, whatever policies allow. */
   serviceGuard: 32700,
+  /** A pod and itself, by SCTP. */
+  sctpHairpin: 32601,
   /** A node and its own pods; a pod and itself; answers by SCTP. */
   always: 32600,
 } as const;
