@@ -64,7 +64,9 @@ export async function startCapture(namespace: string): Promise<Capture> {
   const child = spawn(
     "nsenter",
     [
-      ...[`--net=${namespace}`, "tcpdump", "-i", "any", "-y", "LINUX_SLL2", "-n", "-U", "-s", "96", "-B", "65536"],
+      ...[`--net=${namespace}`, "tcpdump", "-i", "any", "-y", "LINUX_SLL2", "-n"],
+      // Else the kernel keeps packets back for up to a second, and those of the last one are never seen.
+      ...["--immediate-mode", "-U", "-s", "96", "-B", "65536"],
       ...["-w", "-", `outbound and dst port ${floodPort}`],
     ],
     { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, PATH: systemPath } },
