@@ -25,6 +25,7 @@ import { createReconciler } from "./reconciler.ts";
 import { createServiceView, hostServicesOf, nodeAddressesOf } from "./services/index.ts";
 import { tunnelProblem } from "./tunnels.ts";
 import {
+  askVswitchd,
   bridgeProblem,
   configureOpenVswitch,
   convertCommand,
@@ -312,15 +313,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     logger,
     integrationBridge: integrationBridgeOf(session),
   });
+  const datapath = () => openVswitch?.datapath ?? config.datapath ?? "system";
   const domainNames = createDnsObserver({
     client: kube,
     servers: config.dnsServers.split(","),
     devices: () => binding.list().map(({ hostDevice }) => hostDevice),
     socket,
+    connections: () =>
+      askVswitchd(config.ovsRundir, "dpctl/dump-conntrack", [
+        datapath() === "netdev" ? "netdev@ovs-netdev" : "system@ovs-system",
+      ]),
     logger,
     ...(options.metrics ? { metrics: options.metrics.dns } : {}),
   });
-  const datapath = () => openVswitch?.datapath ?? config.datapath ?? "system";
   const links = createPodLinks({ datapath });
   const established = createEstablishedConnections({
     rundir: config.ovsRundir,

@@ -1,6 +1,7 @@
 import type { KubeClient } from "@ovenbird/kube";
 import type { Logger } from "../logger.ts";
 import { type FrameReader, getLink, isGone, type RouteSocket, readFrames, sentFromPort } from "../netlink/index.ts";
+import { type AddressesInUse, type Connections, keepAddressesInUse } from "./addresses-in-use.ts";
 import { readDnsFrame } from "./dns-frame.ts";
 import { readDnsAnswer } from "./dns-message.ts";
 import { createDomainNameWriter, type DomainNameWriter, type Learnt } from "./domain-name-writer.ts";
@@ -26,6 +27,7 @@ export interface DnsObserverOptions {
   /** The hosts' ends of the pods' interfaces. */
   readonly devices: () => Iterable<string>;
   readonly socket: RouteSocket;
+  readonly connections: Connections;
   readonly logger: Logger;
   readonly metrics?: DnsMetrics;
 }
@@ -47,6 +49,7 @@ export interface DnsObserver {
 interface Watch {
   readonly servers: NameServers;
   readonly writer: DomainNameWriter;
+  readonly inUse: AddressesInUse;
   readonly streams: TcpMessages;
   readonly readers: Map<string, FrameReader>;
 }
@@ -65,12 +68,7 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
       end();
       return;
     }
-    watch ??= {
-      servers: followNameServers(client, options.servers, logger),
-      writer: createDomainNameWriter({ client, logger, onWrite: (result) => metrics?.write(result) }),
-      streams: createTcpMessages(),
-      readers: new Map(),
-    };
+    watch ??= begin();
     const { readers } = watch;
     const wanted = new Set(devices());
     for (const [device, reader] of readers) {
@@ -79,6 +77,17 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
       readers.delete(device);
     }
     for (const device of wanted) if (!readers.has(device)) open(watch, device);
+  }
+
+  function begin(): Watch {
+    const writer = createDomainNameWriter({
+      ...{ client, logger },
+      onWrite: (result) => metrics?.write(result),
+      onChange: () => inUse.look(),
+    });
+    const inUse = keepAddressesInUse({ writer, connections: options.connections, logger });
+    const servers = followNameServers(client, options.servers, logger);
+    return { servers, writer, inUse, streams: createTcpMessages(), readers: new Map() };
   }
 
   function open(into: Watch, device: string): void {
@@ -130,8 +139,9 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
 
   function end(): void {
     if (watch === undefined) return;
-    const { readers, servers, writer } = watch;
+    const { readers, servers, writer, inUse } = watch;
     watch = undefined;
+    inUse.close();
     for (const reader of readers.values()) reader.close();
     servers.close();
     closing = Promise.all([closing, writer.close()]).then(() => undefined);

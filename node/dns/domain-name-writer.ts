@@ -23,6 +23,15 @@ export type Learnt =
 export interface DomainNameWriter {
   /** Takes what an answer said of a name that policies give. */
   learn(name: string, address: string, ttlSeconds: number): Learnt;
+  /**
+   * Addresses that run out between now and then and that pods of this node may have connections to: those of names that an
+   * answer was seen for here, or that were known already when this began.
+   */
+  ending(beforeMs: number): readonly { readonly name: string; readonly address: string }[];
+  /** When the next such address runs out; Infinity where none does. */
+  nextEndMs(): number;
+  /** Holds an address for longer, though no answer says so. */
+  prolong(name: string, address: string, untilMs: number): void;
   /** Resolves when all that was learnt is written, or given up. */
   idle(): Promise<void>;
   /** Writes what is still to be written, once, and ends. */
@@ -33,6 +42,8 @@ export interface DomainNameWriterOptions {
   readonly client: Pick<KubeClient, "listPage" | "watch" | "patch" | "create">;
   readonly logger: Logger;
   readonly onWrite?: (result: "ok" | "failed") => void;
+  /** Something may end at another time than it did. */
+  readonly onChange?: () => void;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -47,13 +58,15 @@ const mostRemembered = 4_000;
 const concurrency = 8;
 
 interface KnownName {
+  readonly name: string;
   /** Until when each address counts, in ms since 1970. */
   readonly expiries: ReadonlyMap<string, number>;
 }
 
 /** What of the object matters here: until when each address counts. @throws TypeError for what is no object */
 function projectKnownName(raw: unknown): KnownName {
-  const { status } = raw as KubeObject & {
+  const { spec, status } = raw as KubeObject & {
+    readonly spec?: { readonly name?: unknown };
     readonly status?: { readonly addresses?: Readonly<Record<string, unknown>> };
   };
   const expiries = Object.entries(status?.addresses ?? {}).flatMap(([text, expiry]) => {
@@ -61,7 +74,7 @@ function projectKnownName(raw: unknown): KnownName {
     const at = Date.parse(String(expiry));
     return address === undefined || Number.isNaN(at) ? [] : [[address, at] as const];
   });
-  return { expiries: new Map(expiries) };
+  return { name: String(spec?.name), expiries: new Map(expiries) };
 }
 
 const isHopeless = (error: unknown): boolean =>
@@ -73,11 +86,13 @@ const isHopeless = (error: unknown): boolean =>
  * order.
  */
 export function createDomainNameWriter(options: DomainNameWriterOptions): DomainNameWriter {
-  const { client, logger, onWrite, now = Date.now } = options;
+  const { client, logger, onWrite, onChange, now = Date.now } = options;
   /** By the object's name. */
   const known = new Map<string, KnownName>();
   /** By the object's name: until when answers that were seen here count, whoever has written what meanwhile. */
   const answered = new Map<string, { readonly name: string; readonly until: Map<string, number> }>();
+  /** Objects of names that pods of this node may have connections to. */
+  const here = new Set<string>();
   /** By domain name: until when each address is to be held. */
   const pending = new Map<string, Map<string, number>>();
   const writing = new Map<string, { readonly fresh: ReadonlyMap<string, number>; readonly done: Promise<void> }>();
@@ -98,10 +113,13 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
   }).subscribe((event) => {
     if (event.kind === "upsert") {
       known.set(event.key, event.object);
+      if (!synced) here.add(event.key);
       restore(event.key, event.object);
+      onChange?.();
     } else if (event.kind === "delete") {
       known.delete(event.key);
       answered.delete(event.key);
+      here.delete(event.key);
     } else {
       // Before that a shorter time might be written over a longer one.
       synced = true;
@@ -218,6 +236,8 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
     try {
       const object = await put(name, fresh);
       known.set(domainObjectName(name), projectKnownName(object));
+      here.add(domainObjectName(name));
+      onChange?.();
       backoff.reset();
       warnedOf = undefined;
       onWrite?.("ok");
@@ -261,9 +281,28 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
       const isNew = before === undefined && waiting === undefined && !writing.has(name);
       if (closed || (isNew && !mayBeNew())) return "limited";
       remember(name, address, needed);
+      if (before !== undefined) here.add(domainObjectName(name));
       if (until > atMs && until >= needed) return "known";
       hold(name, address, atMs + holdMs(ttlSeconds));
       return "learnt";
+    },
+    ending(beforeMs) {
+      const atMs = now();
+      return [...here].flatMap((key) => {
+        const { name = "", expiries = [] } = known.get(key) ?? {};
+        return [...expiries].flatMap(([address, end]) => (end > atMs && end <= beforeMs ? [{ name, address }] : []));
+      });
+    },
+    nextEndMs() {
+      const atMs = now();
+      let next = Number.POSITIVE_INFINITY;
+      for (const key of here) {
+        for (const end of known.get(key)?.expiries.values() ?? []) if (end > atMs && end < next) next = end;
+      }
+      return next;
+    },
+    prolong(name, address, untilMs) {
+      if (!closed) hold(name, address, untilMs);
     },
     idle: () =>
       new Promise((resolve) => {
