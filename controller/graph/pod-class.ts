@@ -11,7 +11,8 @@ export interface PodClass {
   readonly labels: Labels;
   /** The keys of its pods; never empty. */
   readonly pods: Set<string>;
-  readonly selections: Set<Selection>;
+  /** Few: a list is far smaller than a set. */
+  readonly selections: Selection[];
   /** What its pods are members of, as of the last flush; sorted by row. */
   places: readonly PodPlace[];
 }

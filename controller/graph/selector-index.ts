@@ -94,13 +94,13 @@ export function createSelectorIndex(onMatch: OnMatch): SelectorIndex {
 
   function gain(selection: IndexedSelection, podClass: PodClass): void {
     selection.classes.add(podClass);
-    podClass.selections.add(selection);
+    podClass.selections.push(selection);
     onMatch(selection, podClass, "gained");
   }
 
   function lose(selection: IndexedSelection, podClass: PodClass): void {
     selection.classes.delete(podClass);
-    podClass.selections.delete(selection);
+    podClass.selections.splice(podClass.selections.indexOf(selection), 1);
     onMatch(selection, podClass, "lost");
   }
 
@@ -186,7 +186,7 @@ export function createSelectorIndex(onMatch: OnMatch): SelectorIndex {
   }
 
   function newClass(name: string, labels: Labels): PodClass {
-    const podClass: PodClass = { namespace: name, labels, pods: new Set(), selections: new Set(), places: noPlaces };
+    const podClass: PodClass = { namespace: name, labels, pods: new Set(), selections: [], places: noPlaces };
     namespaceOf(name).classes.set(labels, podClass);
     classes += 1;
     for (const [key, byValue] of byLabel) {
@@ -251,7 +251,8 @@ export function createSelectorIndex(onMatch: OnMatch): SelectorIndex {
         for (const selection of [...podClass.selections] as IndexedSelection[]) {
           if (!wanted.has(selection)) lose(selection, podClass);
         }
-        for (const selection of wanted) if (!podClass.selections.has(selection)) gain(selection, podClass);
+        const present = new Set<Selection>(podClass.selections);
+        for (const selection of wanted) if (!present.has(selection)) gain(selection, podClass);
       }
       forgetIfEmpty(name);
     },
