@@ -3,18 +3,16 @@ import type { Backend } from "./backends.ts";
 import type { Endpoint, UdpConnection } from "./connection.ts";
 
 /**
- * When the flows have settled everywhere on the node. OVN forgets a connection when its backend goes, milliseconds before
- * its new flows stand: a datagram in between makes the connection anew, with the backend that is gone.
+ * How long after a change connections are looked at, and how much later once more. OVN forgets a connection when its
+ * backend goes, milliseconds before its new flows stand: a datagram in between makes the connection anew, with the
+ * backend that is gone.
  */
-const settledMs = 1_000;
+const looksMs = { first: 200, second: 800 } as const;
 /** Of more Services at a time the further ones are left to rest for their 30 s. */
 const mostServices = 1_000;
 
-/** What has become of a Service's port. */
-interface Move {
-  /** Backends that went, as `address port`. */
-  readonly gone: Set<string>;
-}
+/** By a Service's address and port: its backends that went. */
+type Moves = Map<string, Set<string>>;
 
 /** Forgets UDP connections that stand still with what is no backend any more, or were made before there was a Service. */
 export interface MovedFlows {
@@ -33,21 +31,21 @@ export function createMovedFlows(options: {
   readonly logger: Logger;
 }): MovedFlows {
   const { connections, forget, forgotten, logger } = options;
-  let moves = new Map<string, Move>();
-  let timer: NodeJS.Timeout | undefined;
+  let gathering: Moves | undefined;
+  /** Those that are still to be looked at, `gathering` among them. */
+  const pending = new Set<Moves>();
+  const timers = new Set<NodeJS.Timeout>();
   let closed = false;
 
-  async function settle(): Promise<void> {
-    const settled = moves;
-    moves = new Map();
-    timer = undefined;
+  async function look(moves: Moves): Promise<void> {
     const stuck: UdpConnection[] = [];
     for await (const some of connections()) {
       for (const connection of some) {
-        const move = settled.get(keyOf(connection.to));
-        if (move === undefined) continue;
+        const gone = moves.get(keyOf(connection.to));
+        if (gone === undefined) continue;
         const answeredBy = keyOf(connection.answeredBy);
-        if (answeredBy === keyOf(connection.to) || move.gone.has(answeredBy)) stuck.push(connection);
+        // What is answered by the Service's own address was there before the Service.
+        if (answeredBy === keyOf(connection.to) || gone.has(answeredBy)) stuck.push(connection);
       }
     }
     for (const connection of stuck) await forget(connection);
@@ -56,24 +54,41 @@ export function createMovedFlows(options: {
     logger.info({ connections: stuck.length }, "forgot UDP connections to Services that stood with a former backend");
   }
 
+  function lookAfter(ms: number, moves: Moves, done: () => void): void {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      if (gathering === moves) gathering = undefined;
+      look(moves)
+        .catch((error: unknown) => {
+          if (!closed) logger.warn({ err: error }, "UDP connections to former backends could not be looked for");
+        })
+        .finally(done);
+    }, ms);
+    timers.add(timer);
+  }
+
   return {
     note({ service, backend }, isThere) {
+      if (closed) return;
       const key = keyOf(service);
-      const move = moves.get(key) ?? { gone: new Set<string>() };
-      if (isThere) move.gone.delete(keyOf(backend));
-      else move.gone.add(keyOf(backend));
-      if (!moves.has(key) && moves.size >= mostServices) return;
-      moves.set(key, move);
-      if (timer !== undefined || closed) return;
-      timer = setTimeout(() => {
-        settle().catch((error: unknown) => {
-          if (!closed) logger.warn({ err: error }, "UDP connections to former backends could not be looked for");
+      if (isThere) for (const moves of pending) moves.get(key)?.delete(keyOf(backend));
+      const moves = gathering ?? new Map<string, Set<string>>();
+      if (gathering === undefined) {
+        gathering = moves;
+        pending.add(moves);
+        lookAfter(looksMs.first, moves, () => {
+          if (closed) return;
+          lookAfter(looksMs.second, moves, () => pending.delete(moves));
         });
-      }, settledMs);
+      }
+      const gone = moves.get(key);
+      if (gone === undefined && moves.size >= mostServices) return;
+      if (gone === undefined) moves.set(key, new Set(isThere ? [] : [keyOf(backend)]));
+      else if (!isThere) gone.add(keyOf(backend));
     },
     close() {
       closed = true;
-      clearTimeout(timer);
+      for (const timer of timers) clearTimeout(timer);
     },
   };
 }

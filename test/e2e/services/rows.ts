@@ -112,7 +112,7 @@ function flushRow(name: string, service: string, before: readonly string[], afte
     ...{ name, cells: cellsOf(["follows", "follows", "follows", "follows"]), families, except: [] },
     measure: () => Promise.reject(new Error(`${name} is staged`)),
     async stage(scene, sources) {
-      // What is sent to an address before it is a service's is another matter: see the limits in docs/services.md.
+      // What is sent to an address before it is a service's is another matter.
       await Promise.all(
         sources.flatMap((source) =>
           families.map((family) => {
@@ -127,8 +127,8 @@ function flushRow(name: string, service: string, before: readonly string[], afte
         families.flatMap((family) =>
           nearest(service)(scene, source, family)
             .slice(0, 1)
-            // Seldom enough that none comes between the flush and the new flows: see the limits in docs/services.md.
-            .map((target) => ({ source, family, flow: streamDatagrams(source.namespace, target, { everyMs: 1000 }) })),
+            // Often enough that some come between OVN's own flush and its new flows.
+            .map((target) => ({ source, family, flow: streamDatagrams(source.namespace, target, { everyMs: 20 }) })),
         ),
       );
       const key = (pod: string) => `default/${pod}`;
