@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The program `ovenbird`; as `kubectl-ovenbird` in the path it is `kubectl ovenbird`. */
+/** The program `ovenbird`, and `kubectl ovenbird`. */
 import { CommanderError } from "commander";
 import { exitCodes } from "./cli-error.ts";
 import packageJson from "./package.json" with { type: "json" };

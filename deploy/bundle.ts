@@ -8,14 +8,16 @@ import { buildPlugin } from "./plugin.ts";
 /**
  * A folder that runs on a host with neither this repository nor npm nor Node:
  *
- *     dist/<name>/ovenbird-<name>    launcher, start this
+ *     dist/<name>/ovenbird-<name>    launcher, start this; of the command line dist/cli/ovenbird
  *     dist/<name>/<name>.mjs         our code and its packages, with what is loaded on demand in chunks/
  *     dist/<name>/node               the runtime
  *     dist/<name>/node_modules/      packages with native parts (koffi)
  *     dist/agent/cni/ovenbird        the CNI plugin, which the agent installs into --cni-bin-dir
  */
 export interface BundleRecipe {
-  readonly name: "agent" | "controller";
+  readonly name: "agent" | "controller" | "cli";
+  /** File names of what starts it; all are the same. */
+  readonly launchers: readonly [string, ...string[]];
   /** The program's entry, from the top of the repository. */
   readonly entry: string;
   /** Packages that can't be bundled since they load a native library. */
@@ -33,6 +35,7 @@ const oneHeap = { MALLOC_ARENA_MAX: "1" };
 export const recipes: readonly BundleRecipe[] = [
   {
     name: "agent",
+    launchers: ["ovenbird-agent"],
     entry: "node/main.ts",
     native: ["koffi"],
     withPlugin: true,
@@ -53,13 +56,27 @@ export const recipes: readonly BundleRecipe[] = [
   },
   {
     name: "controller",
+    launchers: ["ovenbird-controller"],
     entry: "controller/main.ts",
     native: [],
     withPlugin: false,
     nodeFlags: [],
     environment: oneHeap,
   },
+  {
+    name: "cli",
+    // By the second name, in a folder of the PATH, it is `kubectl ovenbird`.
+    launchers: ["ovenbird", "kubectl-ovenbird"],
+    entry: "cli/main.ts",
+    native: [],
+    withPlugin: false,
+    nodeFlags: [],
+    environment: {},
+  },
 ];
+
+/** What runs as long as a node or a cluster does. */
+export const daemons = recipes.filter(({ name }) => name !== "cli");
 
 /** What is loaded on demand only, and takes nearly all of the time to bundle; a linked bundle finds it in the repository. */
 const onDemand = ["@kubernetes/client-node"];
@@ -80,7 +97,7 @@ export async function buildBundle(
   folder = join(root, "dist"),
   kind: "complete" | "linked" = "complete",
 ): Promise<string> {
-  const { name, entry, native, nodeFlags, environment } = recipe;
+  const { name, launchers, entry, native, nodeFlags, environment } = recipe;
   await mkdir(folder, { recursive: true });
   const scratch = await mkdtemp(join(folder, `.${name}-`));
   try {
@@ -106,13 +123,13 @@ export async function buildBundle(
       logLevel: "error",
     });
     await (kind === "complete" ? copyRest(recipe, folder, scratch) : linkRest(recipe, scratch));
-    const launcher = `ovenbird-${name}`;
-    await writeFile(join(scratch, launcher), launcherScript(name, nodeFlags, environment), { mode: 0o755 });
+    const script = launcherScript(name, nodeFlags, environment);
+    for (const launcher of launchers) await writeFile(join(scratch, launcher), script, { mode: 0o755 });
     await chmod(scratch, 0o755);
     const target = join(folder, name);
     await rm(target, { recursive: true, force: true });
     await rename(scratch, target);
-    return join(target, launcher);
+    return join(target, launchers[0]);
   } catch (error) {
     await rm(scratch, { recursive: true, force: true });
     throw error;
@@ -144,7 +161,7 @@ function launcherScript(
   const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${value} `);
   const flags = nodeFlags.map((flag) => ` ${flag}`);
   return `#!/bin/sh
-# Starts the Ovenbird ${name} with the runtime that lies beside it.
+# Starts Ovenbird's ${name} with the runtime that lies beside it.
 here=$(CDPATH= cd -- "\${0%/*}" && pwd -P) || exit 1
 ${variables.join("")}exec "$here/node"${flags.join("")} "$here/${name}.mjs" "$@"
 `;
