@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { benchController } from "../../controller/bench.ts";
+import { benchPolicies } from "../../controller/bench-policies.ts";
 import { benchServices } from "../../controller/bench-services.ts";
 import { benchClient } from "../../ovsdb-client-ts/bench.ts";
 import { benchAnnouncements } from "./announce.ts";
@@ -14,6 +15,7 @@ import {
   cniTables,
   controllerTables,
   policyLatencyTables,
+  policyTables,
   serviceTables,
   type Table,
   toMarkdown,
@@ -43,6 +45,13 @@ const sections: Readonly<
     run: async () => {
       const figures = await benchServices();
       return { figures, tables: serviceTables(figures) };
+    },
+  },
+  policies: {
+    title: "Policies: watch event to commit",
+    run: async () => {
+      const figures = await benchPolicies();
+      return { figures, tables: policyTables(figures) };
     },
   },
   announce: {

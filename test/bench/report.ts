@@ -1,4 +1,5 @@
 import type { BenchFigures as ControllerFigures } from "../../controller/bench.ts";
+import type { PolicyFigures } from "../../controller/bench-policies.ts";
 import type { ServiceFigures } from "../../controller/bench-services.ts";
 import type { BenchFigures as ClientFigures } from "../../ovsdb-client-ts/bench.ts";
 import type { AnnouncementFigures } from "./announce.ts";
@@ -105,6 +106,35 @@ export function serviceTables(figures: ServiceFigures): readonly Table[] {
         "each mutates a key",
       ],
       ["one node more", "", count(nodeAdded.operations), count(nodeAdded.serviceRows)],
+      ["restart", `ready after ${ms(restart.readyMs)}`, count(restart.operations), "0"],
+    ],
+  ];
+}
+
+export function policyTables(figures: PolicyFigures): readonly Table[] {
+  const { load, podAdded, podRelabelled, policyAdded, restart } = figures;
+  const pace = ({ p50Ms, p99Ms }: { readonly p50Ms: number; readonly p99Ms: number }) => `${ms(p50Ms)} / ${ms(p99Ms)}`;
+  const each = (operations: Readonly<Record<string, number>>) =>
+    Object.entries(operations)
+      .map(([name, times]) => `${Number(times.toFixed(2))} ${name}`)
+      .join(", ");
+  return [
+    [
+      ["pods / policies / namespaces / nodes", "loaded in", "CPU", "transactions", "heap per pod", "heap per policy"],
+      [
+        `${count(figures.pods)} / ${count(figures.policies)} / ${figures.namespaces} / ${figures.nodes}`,
+        ms(load.wallMs),
+        ms(load.cpuMs),
+        count(load.transactions),
+        `${count(figures.heapBytesPerPod)} B`,
+        `${count(figures.heapBytesPerPolicy)} B`,
+      ],
+    ],
+    [
+      ["on top of that, one after another", "p50 / p99", "operations each", "members changed in any set"],
+      ["a pod more", pace(podAdded), each(podAdded.operations), `${podAdded.mostMembersChanged}`],
+      ["a pod relabelled", pace(podRelabelled), each(podRelabelled.operations), `${podRelabelled.mostMembersChanged}`],
+      ["a policy over selectors in use", pace(policyAdded), each(policyAdded.operations), ""],
       ["restart", `ready after ${ms(restart.readyMs)}`, count(restart.operations), "0"],
     ],
   ];
