@@ -248,7 +248,8 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
       ] as const) {
         const place = `${hop.at.name} ${port.uuid}`;
         const source = direction === "to-lport" ? (hairpin ?? packet.source) : packet.source;
-        const here: LogicalPacket = { ...packet, source, inport: hop.inport, outport: hop.outport };
+        const isTurnedRound = direction === "to-lport" && hairpin !== undefined;
+        const here: LogicalPacket = { ...packet, source, inport: hop.inport, outport: hop.outport, isTurnedRound };
         // Router ports are left out of connection tracking.
         const isTracked = hop.at.isStateful && port !== hop.at.routerPort && !isStateless(hop, direction, here);
         // The userspace datapath of OVS 3.1 sees no SCTP ports: what it takes for a reply may belong to another association.

@@ -19,6 +19,8 @@ export interface LogicalPacket {
   readonly icmpType: number;
   /** What connection tracking says of it, such as `new`, `est`, `rpl`, `dnat`. */
   readonly ct: ReadonlySet<string>;
+  /** It goes back to the port that it came from. */
+  readonly isTurnedRound?: boolean;
 }
 
 export interface PortName {
@@ -92,6 +94,7 @@ const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const;
 
 /** Numbers; undefined where the packet lacks the field, so that no comparison holds, negated or not. */
 const numbers: Readonly<Record<string, (packet: LogicalPacket) => number | undefined>> = {
+  "flags.loopback": ({ isTurnedRound }) => (isTurnedRound === true ? 1 : 0),
   "tcp.src": ({ protocol, sourcePort }) => (protocol === "tcp" ? sourcePort : undefined),
   "tcp.dst": ({ protocol, destinationPort }) => (protocol === "tcp" ? destinationPort : undefined),
   "udp.src": ({ protocol, sourcePort }) => (protocol === "udp" ? sourcePort : undefined),
