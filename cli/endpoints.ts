@@ -32,16 +32,25 @@ export function controllerOption(): Option {
     .default([defaultController], defaultController);
 }
 
-/** How `ovn-trace` reaches the southbound database. */
+/** How OVN's tools reach the southbound database. */
 export function databaseOptions(): readonly Option[] {
   return [
-    new Option("--sb <endpoints>", "with --trace: OVN southbound (default: as ovn-trace has it, $OVN_SB_DB)").env(
-      "OVENBIRD_SB",
-    ),
-    new Option("--ca <file>", "with --trace: authority of the database's certificate (PEM), for ssl:").env(
-      "OVENBIRD_CA",
-    ),
-    new Option("--cert <file>", "with --trace: our certificate (PEM), for ssl:").env("OVENBIRD_CERT"),
-    new Option("--key <file>", "with --trace: our private key (PEM), for ssl:").env("OVENBIRD_KEY"),
+    new Option(
+      "--sb <endpoints>",
+      "OVN southbound, for --trace and flows (default: as ovn-trace has it, $OVN_SB_DB)",
+    ).env("OVENBIRD_SB"),
+    new Option("--ca <file>", "authority of the database's certificate (PEM), for ssl:").env("OVENBIRD_CA"),
+    new Option("--cert <file>", "our certificate (PEM), for ssl:").env("OVENBIRD_CERT"),
+    new Option("--key <file>", "our private key (PEM), for ssl:").env("OVENBIRD_KEY"),
+  ];
+}
+
+/** The flags as OVN's own tools take them. */
+export function databaseArguments({ sb, ca, cert, key }: DatabaseFlags): string[] {
+  return [
+    ...(sb === undefined ? [] : [`--db=${sb}`]),
+    ...(ca === undefined ? [] : [`--ca-cert=${ca}`]),
+    ...(cert === undefined ? [] : [`--certificate=${cert}`]),
+    ...(key === undefined ? [] : [`--private-key=${key}`]),
   ];
 }

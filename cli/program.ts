@@ -2,12 +2,13 @@ import { resolve } from "node:path";
 import type { AclAnswer, PlanAnswer, WhyAnswer } from "@ovenbird/controller";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CliError, exitCodes } from "./cli-error.ts";
-import { createControllerClient } from "./controller-client.ts";
+import { type ControllerClient, createControllerClient } from "./controller-client.ts";
 import { controllerOption, type DatabaseFlags, databaseOptions, type EndpointFlags } from "./endpoints.ts";
 import { policyLog, policyLogText } from "./logs-policy.ts";
 import { planText } from "./plan-text.ts";
 import { readObjects } from "./read-objects.ts";
-import { differs, traces, tracesText } from "./trace.ts";
+import { stageHint } from "./stage-hint.ts";
+import { differs, lastFlow, type Trace, traces, tracesText } from "./trace.ts";
 import { userFolder } from "./user-folder.ts";
 import { aclText, whyText } from "./why-text.ts";
 
@@ -52,27 +53,62 @@ function port(text: string): string {
   throw new InvalidArgumentError("It must be a number from 1 to 65535, or the name of a Service's port.");
 }
 
-async function why(from: string, to: string | undefined, flags: WhyFlags, outlet: Outlet): Promise<void> {
+/** A row by its own UUID, or by that of a flow that is made of it. @throws CliError REFUSED */
+async function aclOf(uuid: string, client: ControllerClient, database: DatabaseFlags): Promise<AclAnswer> {
+  const ask = async (wanted: string) => (await client.get(`/acls/${encodeURIComponent(wanted)}`)) as AclAnswer;
+  try {
+    return await ask(uuid);
+  } catch (error) {
+    const hint = isRefusal(error, "NOT_FOUND") ? await stageHint(uuid, database) : undefined;
+    if (hint === undefined) throw error;
+    return ask(hint);
+  }
+}
+
+function isRefusal(error: unknown, code: string): boolean {
+  return error instanceof CliError && error.code === "REFUSED" && error.message.startsWith(`${code}: `);
+}
+
+/** Where the model and the database differ: the row in which the packet ended. */
+async function withRow(trace: Trace, client: ControllerClient, database: DatabaseFlags): Promise<Trace> {
+  const flow = differs(trace) ? lastFlow(trace) : undefined;
+  const hint = flow === undefined ? undefined : await stageHint(flow, database);
+  if (hint === undefined) return trace;
+  try {
+    const { uuid, meaning } = await aclOf(hint, client, database);
+    return { ...trace, row: { uuid, meaning } };
+  } catch (error) {
+    // What isn't made of an ACL has no such row.
+    if (isRefusal(error, "NOT_FOUND")) return trace;
+    throw error;
+  }
+}
+
+async function whyAcl(uuid: string, flags: WhyFlags, outlet: Outlet): Promise<void> {
+  if (!/^[0-9a-f]{8}[0-9a-f-]*$/i.test(uuid)) {
+    throw new CliError(
+      "USAGE",
+      `${JSON.stringify(uuid)} is no ACL's UUID: say FROM and TO, or at least eight digits of a UUID`,
+    );
+  }
+  if (flags.trace === true) throw new CliError("USAGE", "--trace is for FROM and TO");
+  const acl = await aclOf(uuid, createControllerClient(flags.controller), flags);
+  outlet.out(flags.json === true ? json(acl) : aclText(acl));
+}
+
+async function why(from: string, to: string, flags: WhyFlags, outlet: Outlet): Promise<void> {
   const client = createControllerClient(flags.controller);
-  if (to === undefined) {
-    if (!/^[0-9a-f]{8}[0-9a-f-]*$/i.test(from)) {
-      throw new CliError(
-        "USAGE",
-        `${JSON.stringify(from)} is no ACL's UUID: say FROM and TO, or at least eight digits of a UUID`,
-      );
-    }
-    if (flags.trace === true) throw new CliError("USAGE", "--trace is for FROM and TO");
-    const acl = (await client.get(`/acls/${encodeURIComponent(from)}`)) as AclAnswer;
-    outlet.out(flags.json === true ? json(acl) : aclText(acl));
+  const { port: asked, protocol } = flags;
+  if (flags.trace !== true) {
+    const answer = (await client.get("/why", { from, to, port: asked, protocol })) as WhyAnswer;
+    outlet.out(flags.json === true ? json(answer) : whyText(answer));
     return;
   }
-  const { port: asked, protocol, trace } = flags;
-  const query = { from, to, port: asked, protocol, flows: trace === true ? "true" : undefined };
-  const answer = (await client.get("/why", query)) as WhyAnswer;
-  const traced = trace === true ? await traces(answer, flags) : undefined;
-  if (flags.json === true) outlet.out(json(traced === undefined ? answer : { ...answer, traces: traced }));
-  else outlet.out(traced === undefined ? whyText(answer) : `${whyText(answer)}\n${tracesText(traced)}`);
-  if (traced?.some(differs) === true) outlet.exit(exitCodes.differs);
+  const answer = (await client.get("/why", { from, to, port: asked, protocol, flows: "true" })) as WhyAnswer;
+  const traced: Trace[] = [];
+  for (const trace of await traces(answer, flags)) traced.push(await withRow(trace, client, flags));
+  outlet.out(flags.json === true ? json({ ...answer, traces: traced }) : `${whyText(answer)}\n${tracesText(traced)}`);
+  if (traced.some(differs)) outlet.exit(exitCodes.differs);
 }
 
 async function plan(flags: PlanFlags, outlet: Outlet): Promise<void> {
@@ -118,7 +154,10 @@ export function program(outlet: Outlet, version: string): Command {
   const whyCommand = ovenbird
     .command("why")
     .description("may FROM send to TO, and what decides it; or: what an ACL is for")
-    .argument("<from>", "namespace/pod, node:NAME or an address; or an ACL's UUID, or at least its first eight digits")
+    .argument(
+      "<from>",
+      "namespace/pod, node:NAME or an address; or the UUID of an ACL, or of a flow made of it, or at least its first eight digits",
+    )
     .argument("[to]", "namespace/pod, node:NAME, service:namespace/name[:port], an address or a domain name")
     .addOption(
       new Option("-p, --port <port>", "the destination's port, of a Service its own (default: all)").argParser(port),
@@ -129,7 +168,11 @@ export function program(outlet: Outlet, version: string): Command {
     .option("--trace", "compare with ovn-trace on the live southbound database; exit status 3 when they differ")
     .option("--json", "print JSON")
     .addOption(controllerOption())
-    .action(guarded((from: string, to: string | undefined, flags: WhyFlags) => why(from, to, flags, outlet)));
+    .action(
+      guarded((from: string, to: string | undefined, flags: WhyFlags) =>
+        to === undefined ? whyAcl(from, flags, outlet) : why(from, to, flags, outlet),
+      ),
+    );
   for (const option of databaseOptions()) whyCommand.addOption(option);
 
   ovenbird

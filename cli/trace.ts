@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { Microflow, WhyAnswer, WhyPath } from "@ovenbird/controller";
+import type { AclAnswer, Microflow, WhyAnswer, WhyPath } from "@ovenbird/controller";
 import { CliError } from "./cli-error.ts";
-import type { DatabaseFlags } from "./endpoints.ts";
+import { type DatabaseFlags, databaseArguments } from "./endpoints.ts";
 
 const run = promisify(execFile);
 const timeoutMs = 60_000;
@@ -26,6 +26,8 @@ export interface Trace {
   readonly trace?: "allowed" | "denied";
   /** The last stage that the packet came to. */
   readonly lastStage?: string;
+  /** Where they differ: the row that this stage is made of, and what it does. */
+  readonly row?: Pick<AclAnswer, "uuid" | "meaning">;
   readonly flow?: Microflow;
 }
 
@@ -38,15 +40,6 @@ function arrived(output: string, { outport }: Microflow, isOutside: boolean): bo
   return [...output.matchAll(outputPattern)].some(([, port, type]) =>
     isOutside ? type === "localnet" : port === outport && type === "",
   );
-}
-
-function databaseArguments({ sb, ca, cert, key }: DatabaseFlags): string[] {
-  return [
-    ...(sb === undefined ? [] : [`--db=${sb}`]),
-    ...(ca === undefined ? [] : [`--ca-cert=${ca}`]),
-    ...(cert === undefined ? [] : [`--certificate=${cert}`]),
-    ...(key === undefined ? [] : [`--private-key=${key}`]),
-  ];
 }
 
 /** @throws CliError TRACE_FAILED */
@@ -95,10 +88,15 @@ export function differs({ model, trace }: Trace): boolean {
   return trace !== undefined && trace !== model;
 }
 
+/** The UUID of the flow in which a trace ended, or its beginning. */
+export function lastFlow({ lastStage }: Trace): string | undefined {
+  return /, uuid ([0-9a-f]{8,})$/.exec(lastStage ?? "")?.[1];
+}
+
 /** The traces for people; the flows where they differ. */
 export function tracesText(all: readonly Trace[]): string {
   const lines = all.map((each) => {
-    const { family, protocol, port, from, to, model, trace, lastStage, flow } = each;
+    const { family, protocol, port, from, to, model, trace, lastStage, flow, row } = each;
     const what = `${protocol}${port === undefined ? "" : `/${port}`} IPv${family} ${from} -> ${to}`;
     if (trace === undefined)
       return `  ${what}: not traced: it doesn't begin at a port of the cluster, or comes back to where it begins`;
@@ -107,6 +105,7 @@ export function tracesText(all: readonly Trace[]): string {
       `  ${what}: DIFFERENT: the model says ${model}, ovn-trace ${trace}`,
       `    ${flow?.datapath}: ${flow?.expression}${flow?.lbDestination === undefined ? "" : ` (--lb-dst=${flow.lbDestination})`}`,
       `    last stage: ${lastStage ?? "none"}`,
+      ...(row === undefined ? [] : [`    of ACL ${row.uuid}: ${row.meaning}`]),
     ].join("\n");
   });
   return `ovn-trace:\n${lines.join("\n")}\n`;

@@ -131,9 +131,13 @@ export function createChangeCollector(classes: readonly PlanClass[]): ChangeColl
         return (sizes.get(b.block) ?? 0) - (sizes.get(a.block) ?? 0);
       });
       const changes = all.slice(0, limit).map(({ block, change }): PlanChange => {
-        const subjects = describe(block.subjects);
-        const peers = describe(block.peers.flatMap((id) => classes[id] ?? []));
-        const ends = block.direction === "ingress" ? { from: peers, to: subjects } : { from: subjects, to: peers };
+        const isIngress = block.direction === "ingress";
+        const subjects = describe(block.subjects, !isIngress);
+        const peers = describe(
+          block.peers.flatMap((id) => classes[id] ?? []),
+          isIngress,
+        );
+        const ends = isIngress ? { from: peers, to: subjects } : { from: subjects, to: peers };
         return { ...ends, ...(block.family === undefined ? {} : { family: block.family }), ...change };
       });
       return { changes, pairs, rest: all.length - changes.length };
@@ -146,12 +150,12 @@ function sizeIn(group: readonly PlanClass[]): number {
 }
 
 /** Names groups of classes in words. */
-function createDescriber(classes: readonly PlanClass[]): (group: readonly PlanClass[]) => PlanGroup {
+function createDescriber(classes: readonly PlanClass[]): (group: readonly PlanClass[], isSender: boolean) => PlanGroup {
   const counts = new Map<string, number>();
   for (const { kind, namespace } of classes) {
     for (const key of new Set([kind, `${kind} ${namespace}`])) counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  return (group) => {
+  return (group, isSender) => {
     const pods = group.filter(({ kind }) => kind === "pods");
     const parts: string[] = [];
     const countOf = (namespace: string | undefined): number => counts.get(`pods ${namespace}`) ?? 0;
@@ -162,8 +166,10 @@ function createDescriber(classes: readonly PlanClass[]): (group: readonly PlanCl
       parts.push(others.length === 0 ? "all pods" : `all pods but ${podsText(others, countOf).join(", ")}`);
     } else parts.push(...podsText(pods, countOf));
     const nodes = group.filter(({ kind }) => kind === "nodes");
-    if (nodes.length > 0 && nodes.length === counts.get("nodes")) parts.push("all nodes");
-    else parts.push(...nodes.map(({ text }) => text));
+    // A node always reaches its own pods.
+    const own = isSender ? " (but a pod's own)" : "";
+    if (nodes.length > 0 && nodes.length === counts.get("nodes")) parts.push(`all nodes${own}`);
+    else parts.push(...nodes.map(({ text }) => `${text}${own}`));
     parts.push(...group.filter(({ kind }) => kind === "addresses").map(({ text }) => text));
     const shown = parts.slice(0, named).join("; ");
     const members = pods.flatMap(({ members }) => members.slice(0, examples));

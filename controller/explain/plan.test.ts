@@ -55,7 +55,7 @@ describe("plan", () => {
     const answer = await plan([fromFront]);
     expect(answer.policies).toEqual([{ kind: "NetworkPolicy", name: "shop/web", change: "added" }]);
     expect(lines(answer)).toEqual([
-      "all pods of namespace bank; shop: app=web; all nodes; IPv4 addresses outside the cluster; IPv6 addresses outside the cluster -> shop: app=web all allowed>denied",
+      "all pods of namespace bank; shop: app=web; all nodes (but a pod's own); IPv4 addresses outside the cluster; IPv6 addresses outside the cluster -> shop: app=web all allowed>denied",
       "shop: app=front -> shop: app=web tcp/0-79,tcp/81-65535,udp,sctp,icmp allowed>denied",
     ]);
     expect(answer.changes[1]).toMatchObject({

@@ -185,6 +185,13 @@ describe("ovenbird", () => {
     expect([...kinds].sort()).toEqual(["AdminNetworkPolicy", "NetworkPolicy", undefined]);
   });
 
+  it("knows rows by the flows that are made of them", async () => {
+    const flows = await lab.exec("central", ["ovn-sbctl", "--uuid", "lflow-list", "node1"]);
+    const flow = /uuid=0x([0-9a-f]{8}).*ls_out_acl .*@isolated\.ingress/.exec(flows)?.[1] ?? "";
+    expect((await ovenbird("why", flow)).out).toContain("drops ingress that no NetworkPolicy allows");
+    expect((await ovenbird("why", "00000000")).out).toContain("NOT_FOUND");
+  });
+
   it("reads what was logged, with names that had no room", async () => {
     await lab.probe([
       { from: "default/demo-3", to: "default/demo-1", port: 8080, protocol: "tcp" },
