@@ -56,6 +56,7 @@ import { projectDomainName } from "./state/domain-name.ts";
 import { projectEndpointSlice } from "./state/endpoint-slice.ts";
 import { projectNamespace } from "./state/namespace.ts";
 import { projectNode } from "./state/node.ts";
+import type { ObjectProblem } from "./state/object-problem.ts";
 import { projectPod } from "./state/pod.ts";
 import { policyKinds } from "./state/policy-kinds.ts";
 import { projectService } from "./state/service.ts";
@@ -183,7 +184,12 @@ export async function startController(config: ControllerConfig, logger: Logger):
   }
 
   /** A cluster that lacks a resource's definition has no objects of it; that is no trouble, and may change. */
-  function reflectedIfDefined<T>(resource: Resource, project: (raw: unknown) => T, mayBeAbsent = true) {
+  function reflectedIfDefined<T>(
+    resource: Resource,
+    project: (raw: unknown) => T,
+    mayBeAbsent = true,
+    onAbsent: () => void = () => {},
+  ) {
     let isSaid = false;
     return reflect(kube, resource, {
       project,
@@ -195,10 +201,12 @@ export async function startController(config: ControllerConfig, logger: Logger):
             { ...problem, error: describe(problem.error), resource: resource.plural },
             "watch is in trouble and goes on",
           );
-        } else if (!isSaid) {
-          isSaid = true;
-          logger.info({ kind: resource.kind, resource: resource.plural }, "kind is not defined in this cluster");
+          return;
         }
+        onAbsent();
+        if (isSaid) return;
+        isSaid = true;
+        logger.info({ kind: resource.kind, resource: resource.plural }, "kind is not defined in this cluster");
       },
     });
   }
@@ -229,14 +237,15 @@ export async function startController(config: ControllerConfig, logger: Logger):
         resource === networkPolicies ? reflected(resource, project) : reflectedIfDefined(resource, project),
       ),
     ).pipe(share());
+    const onProblem = (problem: ObjectProblem) => {
+      metrics.problem(problem.code);
+      logger.warn(problem, "object has a problem");
+      reporter.objectProblem(problem);
+    };
     const policies = createPolicyStatus({
       client: kube,
       policies: policyChanges,
-      onProblem(problem) {
-        metrics.problem(problem.code);
-        logger.warn(problem, "object has a problem");
-        reporter.objectProblem(problem);
-      },
+      onProblem,
       onWriteError: (policy, error, retryInMs) =>
         logger.warn({ policy, error: describe(error), retryInMs }, "status not written yet"),
     });
@@ -255,11 +264,12 @@ export async function startController(config: ControllerConfig, logger: Logger):
         logger.warn({ kind, key, error: describe(error), retryInMs }, "status not written yet"),
       failed: endWith,
     });
-    const domains = createDomainNames({
+    const domains: DomainNames = createDomainNames({
       client: kube,
       network: config.network,
-      objects: reflectedIfDefined(domainNames, projectDomainName),
+      objects: reflectedIfDefined(domainNames, projectDomainName, true, () => domains.lackDefinition()),
       policies: policyChanges,
+      onProblem,
       onDeleteError: (key, error, retryInMs) =>
         logger.warn({ key, error: describe(error), retryInMs }, "domain name not removed yet"),
       failed: endWith,
@@ -294,11 +304,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
           logger.warn(problem, "rows refused by the northbound database");
           reporter.applyProblem(problem);
         },
-        objectProblem(problem) {
-          metrics.problem(problem.code);
-          logger.warn(problem, "object has a problem");
-          reporter.objectProblem(problem);
-        },
+        objectProblem: onProblem,
         retry: (error, owners) => logger.warn({ error: describe(error), owners }, "transaction is tried again"),
         announce: (kind, key) => announcer[kind](key),
         chassis: (systemId, state) => chassis[state](systemId),

@@ -22,6 +22,7 @@ let told: Map<string, string>;
 let deleted: string[];
 let refuse: KubeError | undefined;
 let synced = 0;
+let problems: string[];
 
 beforeEach(() => {
   vi.useFakeTimers({ now: start });
@@ -30,8 +31,10 @@ beforeEach(() => {
   told = new Map();
   deleted = [];
   refuse = undefined;
+  problems = [];
   domains = createDomainNames({
     ...{ network, objects, policies },
+    onProblem: ({ object, code }) => problems.push(`${object.key} ${code}`),
     client: {
       async delete<T>(_resource: unknown, { name }: { readonly name: string }) {
         deleted.push(name);
@@ -179,5 +182,17 @@ describe("domain names", () => {
     }
     await vi.advanceTimersByTimeAsync(3_000);
     expect(deleted.sort()).toEqual(["n0.example.com", "n1.example.com", "n2.example.com"]);
+  });
+
+  it("that nobody can write are said of each policy that gives some, once, until the definition comes", () => {
+    give("one", "a.example.com");
+    objects.next({ kind: "synced" });
+    domains.lackDefinition();
+    domains.lackDefinition();
+    give("two", "a.example.com");
+    expect(problems).toEqual(["one POLICY_DOMAIN_NAMES_UNDEFINED", "two POLICY_DOMAIN_NAMES_UNDEFINED"]);
+    objects.next({ kind: "synced" });
+    give("three", "a.example.com");
+    expect(problems).toHaveLength(2);
   });
 });

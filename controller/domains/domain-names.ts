@@ -13,6 +13,7 @@ import type { NetworkConfig } from "../ipam/network-config.ts";
 import { isInRange, parseRange } from "../pools/address-range.ts";
 import { rangesOfNetworks } from "../pools/reserved-ranges.ts";
 import type { DomainNameRecord, DomainRecord } from "../state/domain-name.ts";
+import type { ObjectProblem } from "../state/object-problem.ts";
 import type { PolicyRecord } from "../state/policy.ts";
 import { createKeyedQueue } from "../status/keyed-queue.ts";
 
@@ -22,6 +23,8 @@ export interface DomainNamesOptions {
   readonly objects: Observable<ReflectorEvent<DomainNameRecord>>;
   /** Those whose domain names keep objects; the others are passed over. */
   readonly policies: Observable<ReflectorEvent<PolicyRecord>>;
+  /** Something of a policy can't be carried out; told once. */
+  readonly onProblem?: (problem: ObjectProblem) => void;
   readonly onDeleteError?: (key: string, error: unknown, retryInMs: number | undefined) => void;
   /** A watch ended. */
   readonly failed?: (error: unknown) => void;
@@ -37,6 +40,8 @@ export interface DomainNames {
   readonly events: Observable<ReflectorEvent<DomainRecord>>;
   /** Names that lead somewhere. */
   readonly size: number;
+  /** The cluster has no such resource, so that no agent can write anything; until the objects sync again. */
+  lackDefinition(): void;
   close(): Promise<void>;
 }
 
@@ -72,8 +77,10 @@ export function createDomainNames(options: DomainNamesOptions): DomainNames {
   const known = new Map<string, Known>();
   /** How many policies give a name or wildcard. */
   const wanted = new Map<string, number>();
-  /** Objects by the wildcards of policies that mean them. */
-  const namesOfPolicy = new Map<string, readonly string[]>();
+  const namesOfPolicy = new Map<string, { readonly names: readonly string[]; readonly policy: PolicyRecord }>();
+  /** Policies of which it was told that their names can't be known. */
+  const complainedOf = new Set<string>();
+  let isDefined = true;
   let emit: (event: ReflectorEvent<DomainRecord>) => void = () => {};
   let arePoliciesKnown = false;
   let timer: NodeJS.Timeout | undefined;
@@ -206,6 +213,7 @@ export function createDomainNames(options: DomainNamesOptions): DomainNames {
 
   function take(event: ReflectorEvent<DomainNameRecord>): void {
     if (event.kind === "synced") {
+      isDefined = true;
       emit(event);
       return;
     }
@@ -226,16 +234,31 @@ export function createDomainNames(options: DomainNamesOptions): DomainNames {
     if (before === undefined && known.size > maxNamesPerWildcard) wakeAt(now() + tickMs);
   }
 
+  function complain(id: string, { kind, key, uid }: PolicyRecord): void {
+    if (complainedOf.has(id)) return;
+    complainedOf.add(id);
+    options.onProblem?.({
+      object: { kind, key, uid },
+      code: "POLICY_DOMAIN_NAMES_UNDEFINED",
+      message: "The cluster lacks the definition of DomainName, so the policy's domain names let nothing through",
+    });
+  }
+
   function takePolicy(event: ReflectorEvent<PolicyRecord>): void {
     if (event.kind === "synced") {
       arePoliciesKnown = true;
       wakeAt(now());
       return;
     }
-    const before = namesOfPolicy.get(event.key) ?? [];
+    const before = namesOfPolicy.get(event.key)?.names ?? [];
     const after = event.kind === "upsert" ? namesIn(event.object) : [];
-    if (after.length === 0) namesOfPolicy.delete(event.key);
-    else namesOfPolicy.set(event.key, after);
+    if (after.length === 0) {
+      namesOfPolicy.delete(event.key);
+      complainedOf.delete(event.key);
+    } else {
+      namesOfPolicy.set(event.key, { names: after, policy: event.object });
+      if (!isDefined) complain(event.key, event.object);
+    }
     for (const name of after) wanted.set(name, (wanted.get(name) ?? 0) + 1);
     for (const name of before) {
       const count = (wanted.get(name) ?? 1) - 1;
@@ -255,6 +278,10 @@ export function createDomainNames(options: DomainNamesOptions): DomainNames {
     }),
     get size() {
       return size;
+    },
+    lackDefinition() {
+      isDefined = false;
+      for (const [id, { policy }] of namesOfPolicy) complain(id, policy);
     },
     async close() {
       policies.unsubscribe();

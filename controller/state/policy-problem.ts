@@ -21,6 +21,8 @@ export const policyProblemCodes = {
     "A named port of egress stands beside a peer that is no pod and names none; together they match nothing.",
   POLICY_EXCEPT_OUTSIDE: "An except lies outside of its own block and takes nothing away from it.",
   POLICY_BASELINE_NAME: "A BaselineAdminNetworkPolicy counts only under the name `default`; this one selects nobody.",
+  POLICY_DOMAIN_NAMES_UNDEFINED:
+    "The policy gives domain names, and the cluster lacks the definition of DomainName; they let nothing through.",
   POLICY_LOG_UNKNOWN: "A namespace's ovenbird.io/log-policy is neither deny, allow nor all; nothing of it is logged.",
 } as const satisfies Record<string, string>;
 
