@@ -11,6 +11,8 @@ import { createTcpMessages, type TcpMessages } from "./tcp-messages.ts";
 import { followWantedNames } from "./wanted-names.ts";
 
 const dnsPort = 53;
+/** Frames of one pod that are looked at in a second; a pod that asks without end must not take the agent's time from others. */
+const mostFramesPerSecond = 2_000;
 
 /** What became of a message: not from a name server of the cluster, not an answer with addresses, of no name that policies give; or of what it said. */
 export type AnswerResult = "foreign" | "unreadable" | "unnamed" | Learnt;
@@ -94,18 +96,39 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
     const link = getLink(socket, device);
     // A port without a device of the kernel's (vhost-user), or one that is going.
     if (link === undefined) return;
+    let frames = 0;
+    let beganMs = 0;
+    const leave = () => {
+      reader.close();
+      if (into.readers.get(device) === reader) into.readers.delete(device);
+      if (into === watch) look();
+    };
+    let reader: FrameReader;
     try {
-      const reader = readFrames(
+      reader = readFrames(
         link.index,
         filter,
-        (frame) => take(into, device, frame),
+        (frame) => {
+          const nowMs = performance.now();
+          if (nowMs - beganMs >= 1_000) {
+            beganMs = nowMs;
+            frames = 0;
+          }
+          frames += 1;
+          if (frames <= mostFramesPerSecond) {
+            take(into, device, frame);
+            return;
+          }
+          // Closed, it costs nothing; until it is opened again it stands in the list.
+          metrics?.answer("limited");
+          reader.close();
+          setTimeout(leave, beganMs + 1_000 - nowMs).unref();
+        },
         (error) => {
           // Down, as long as it isn't configured; up again it goes on.
           if (getLink(socket, device)?.index === link.index) return;
           logger.debug({ device, error: error.message }, "a pod's device is gone");
-          reader.close();
-          if (into.readers.get(device) === reader) into.readers.delete(device);
-          if (into === watch) look();
+          leave();
         },
       );
       into.readers.set(device, reader);
