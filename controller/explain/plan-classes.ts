@@ -1,12 +1,12 @@
 import type { PolicyModel } from "../graph/policy-model.ts";
 import { type Address, bitsOf, type Cidr, contains, type Family, formatAddress } from "../ipam/address.ts";
 import type { Labels } from "../state/labels.ts";
-import type { PolicyRecord, PolicyRule } from "../state/policy.ts";
-import { namedPortKey, type Requirement } from "../state/selector.ts";
+import type { PolicyRecord } from "../state/policy.ts";
+import type { Requirement } from "../state/selector.ts";
 import { labelsText } from "./labels-text.ts";
 import { type Party, type PodParty, placed } from "./party.ts";
 import { createParties, isSubject } from "./resolve-party.ts";
-import { parseCidr } from "./rule-match.ts";
+import { namedPortsOf, parseCidr } from "./rule-match.ts";
 
 /** Ends of packets that no policy can tell apart, with one of them to ask for all. */
 export interface PlanClass {
@@ -37,11 +37,6 @@ function requirementsOf(policy: PolicyRecord): readonly Requirement[] {
       return peer.kind === "nodes" ? [...peer.requirements] : [];
     });
   return [...(policy.subject?.podRequirements ?? []), ...selectors];
-}
-
-function namedPortsOf({ ports }: PolicyRule): readonly string[] {
-  if (ports === "any") return [];
-  return ports.flatMap((match) => (match.kind === "named" ? [namedPortKey(match.protocol, match.name)] : []));
 }
 
 /** The keys of labels that some policy looks at. */

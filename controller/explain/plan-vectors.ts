@@ -1,11 +1,10 @@
 import type { Labels } from "../state/labels.ts";
-import type { Direction, PolicyRecord, PolicyRule } from "../state/policy.ts";
-import { namedPortKey } from "../state/selector.ts";
+import type { Direction, PolicyRecord } from "../state/policy.ts";
 import { decide } from "./decision.ts";
 import type { Party } from "./party.ts";
-import type { PolicyStack } from "./policy-index.ts";
-import { type PortSegment, portSegments } from "./port-segments.ts";
-import { type DomainAddresses, type PacketProtocol, peersMatchBy } from "./rule-match.ts";
+import { type PolicyStack, policiesOf } from "./policy-index.ts";
+import { type PortSegment, segmentStarts, segmentsFrom } from "./port-segments.ts";
+import { type DomainAddresses, namedPortsOf, type PacketProtocol, peersMatchBy } from "./rule-match.ts";
 
 export const planProtocols = ["tcp", "udp", "sctp", "icmp"] as const satisfies readonly PacketProtocol[];
 
@@ -108,8 +107,8 @@ export interface StackJudge {
   vectorOf(peer: Party, destination: Labels | undefined): Vector;
 }
 
-function policiesOf({ admin, network, baseline }: PolicyStack, direction: Direction): readonly PolicyRecord[] {
-  return [...admin, ...network, ...baseline].filter(
+function policiesIn(stack: PolicyStack, direction: Direction): readonly PolicyRecord[] {
+  return policiesOf(stack).filter(
     ({ rules, isolates }) => isolates.includes(direction) || rules.some((rule) => rule.direction === direction),
   );
 }
@@ -121,8 +120,8 @@ export function judgeOf(
   vectors: Vectors,
   domains: DomainAddresses,
 ): StackJudge {
-  const before = policiesOf(stacks.before, direction);
-  const after = policiesOf(stacks.after, direction);
+  const before = policiesIn(stacks.before, direction);
+  const after = policiesIn(stacks.after, direction);
   const policies = [...new Set([...before, ...after])];
   const rules = policies.flatMap((policy) => policy.rules.filter((rule) => rule.direction === direction));
   const peerLists = [...new Set(rules.map(({ peers }) => peers))].filter((peers) => peers !== "any");
@@ -142,7 +141,7 @@ export function judgeOf(
         const runsOf = (protocol: PacketProtocol): Run[] =>
           (protocol === "icmp"
             ? [{ first: 0, last: 65_535 }]
-            : portSegments(policies, direction, protocol, destination)
+            : segmentsFrom(segmentStarts(policies, direction, protocol, destination))
           ).map((segment) => ({
             ...segment,
             before: verdict(stacks.before, protocol, segment.first),
@@ -154,9 +153,4 @@ export function judgeOf(
       return vector;
     },
   };
-}
-
-function namedPortsOf({ ports }: PolicyRule): readonly string[] {
-  if (ports === "any") return [];
-  return ports.flatMap((match) => (match.kind === "named" ? [namedPortKey(match.protocol, match.name)] : []));
 }

@@ -10,7 +10,7 @@ import { createChangeCollector } from "./plan-changes.ts";
 import { type PlanClass, planClasses } from "./plan-classes.ts";
 import { readPlannedPolicies } from "./plan-objects.ts";
 import { createVectors, judgeOf, type StackJudge, type Vector } from "./plan-vectors.ts";
-import { createPolicyIndex, type PolicyIndex, type PolicyStack } from "./policy-index.ts";
+import { createPolicyIndex, type PolicyIndex, type PolicyStack, policiesOf } from "./policy-index.ts";
 
 export interface PlanRequest {
   /** Policies as the API has them. */
@@ -56,8 +56,8 @@ interface Judges {
   readonly byDirection: Readonly<Record<Direction, StackJudge>>;
 }
 
-function stackKey({ admin, network, baseline }: PolicyStack): string {
-  return [...admin, ...network, ...baseline].map(policyId).join(" ");
+function stackKey(stack: PolicyStack): string {
+  return policiesOf(stack).map(policyId).join(" ");
 }
 
 /**

@@ -9,6 +9,11 @@ export interface PolicyStack {
   readonly baseline: readonly PolicyRecord[];
 }
 
+/** All of them, in the order in which they decide. */
+export function policiesOf({ admin, network, baseline }: PolicyStack): readonly PolicyRecord[] {
+  return [...admin, ...network, ...baseline];
+}
+
 export interface PolicyIndex {
   stackOf(pod: { readonly namespace: string; readonly namespaceLabels: Labels; readonly labels: Labels }): PolicyStack;
 }

@@ -1,6 +1,6 @@
 import type { Labels } from "../state/labels.ts";
-import type { Direction, PolicyRecord, TransportProtocol } from "../state/policy.ts";
-import { portRange } from "./rule-match.ts";
+import type { Direction, PolicyRecord } from "../state/policy.ts";
+import { type PacketProtocol, portRange } from "./rule-match.ts";
 
 /** Ports from the first to the last, both included. */
 export interface PortSegment {
@@ -8,39 +8,36 @@ export interface PortSegment {
   readonly last: number;
 }
 
-export const allPorts: PortSegment = Object.freeze({ first: 0, last: 65_535 });
+const lastPort = 65_535;
 
-/** Cuts all ports where some rule begins or ends: within a segment every rule says the same of each port. */
-export function portSegments(
+/** The ports at which some rule begins to match, or no longer matches. */
+export function* segmentStarts(
   policies: Iterable<PolicyRecord>,
-  direction: Direction | undefined,
-  protocol: TransportProtocol,
+  direction: Direction,
+  protocol: PacketProtocol,
   destination: Labels | undefined,
-): readonly PortSegment[] {
-  const starts = new Set([0]);
+): Generator<number> {
   for (const { rules } of policies) {
     for (const rule of rules) {
-      if (rule.ports === "any" || (direction !== undefined && rule.direction !== direction)) continue;
+      if (rule.ports === "any" || rule.direction !== direction) continue;
       for (const match of rule.ports) {
         const range = match.protocol === protocol ? portRange(match, destination) : undefined;
         if (range === undefined) continue;
-        starts.add(range.first);
-        starts.add(range.last + 1);
+        yield range.first;
+        if (range.last < lastPort) yield range.last + 1;
       }
     }
   }
-  starts.delete(65_536);
-  return segmentsFrom(starts);
 }
 
-/** Segments that begin at these ports. */
-export function segmentsFrom(starts: ReadonlySet<number>): readonly PortSegment[] {
-  const sorted = [...starts].sort((a, b) => a - b);
-  return sorted.map((first, position) => ({ first, last: (sorted[position + 1] ?? 65_536) - 1 }));
+/** All ports, cut at these: where the cuts are `segmentStarts`, every rule says the same of all ports of a segment. */
+export function segmentsFrom(starts: Iterable<number>): readonly PortSegment[] {
+  const sorted = [...new Set([0, ...starts])].sort((a, b) => a - b);
+  return sorted.map((first, position) => ({ first, last: (sorted[position + 1] ?? lastPort + 1) - 1 }));
 }
 
 /** `80`, `8000-8999`, or nothing for all ports. */
 export function segmentText({ first, last }: PortSegment): string {
-  if (first === 0 && last === 65_535) return "";
+  if (first === 0 && last === lastPort) return "";
   return first === last ? `${first}` : `${first}-${last}`;
 }

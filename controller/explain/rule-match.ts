@@ -35,7 +35,7 @@ function parsedBlock(block: AddressBlock): ParsedBlock {
  * Whether a block holds the party. A node's management address counts as the node's own addresses where the block's network
  * holds one of them, else as what it is.
  */
-export function blockHolds(block: AddressBlock, party: Party): boolean {
+function blockHolds(block: AddressBlock, party: Party): boolean {
   const { cidr, except } = parsedBlock(block);
   if (cidr === undefined || cidr.family !== party.family) return false;
   const isIn = (address: Address): boolean =>
@@ -45,7 +45,7 @@ export function blockHolds(block: AddressBlock, party: Party): boolean {
   return judged.length > 0 ? judged.some(isIn) : isIn(party.parsed);
 }
 
-export function peerMatches(peer: Peer, party: Party, domains: DomainAddresses): boolean {
+function peerMatches(peer: Peer, party: Party, domains: DomainAddresses): boolean {
   switch (peer.kind) {
     case "pods":
       return party.kind === "pod" && selects(peer.selector, party.namespace, party.namespaceLabels, party.labels);
@@ -121,4 +121,10 @@ export function ruleMatches(
   const by = peersMatchBy(peers, peer, domains);
   if (by === undefined) return false;
   return portsMatch(ports, direction === "ingress" || by === "pods" ? destination : undefined, protocol, port);
+}
+
+/** The labels under which the ports that a rule names count. */
+export function namedPortsOf({ ports }: PolicyRule): readonly string[] {
+  if (ports === "any") return [];
+  return ports.flatMap((match) => (match.kind === "named" ? [namedPortKey(match.protocol, match.name)] : []));
 }

@@ -1,0 +1,187 @@
+import { isIP } from "node:net";
+import type { PolicyModel } from "../graph/policy-model.ts";
+import type { ServicePort, ServiceRecord } from "../state/service.ts";
+import type { NamedEnd, WhyPath } from "./answer.ts";
+import { endOf } from "./decision-answer.ts";
+import { ExplainError } from "./explain-error.ts";
+import type { Party } from "./party.ts";
+import { createParties } from "./resolve-party.ts";
+import type { PacketProtocol } from "./rule-match.ts";
+import { serviceAddresses, servicePorts, serviceTarget } from "./service-target.ts";
+
+/** One question: may FROM send to TO? */
+export interface WhyQuery {
+  /** `namespace/pod`, `node:NAME` or an address. */
+  readonly from: string;
+  /** Also `service:namespace/name[:port]` or a domain name. */
+  readonly to: string;
+  /** Number of the destination's port; for a service its own port, or that port's name. All when absent. */
+  readonly port?: string | undefined;
+  /** All when absent; tcp when a port is given. */
+  readonly protocol?: PacketProtocol | undefined;
+}
+
+/** What a packet may be sent to, with what is fixed by the question. */
+export interface Target {
+  readonly to: Party;
+  readonly protocols: readonly PacketProtocol[];
+  readonly port: number | undefined;
+  readonly service: WhyPath["service"];
+}
+
+const allProtocols = ["tcp", "udp", "sctp", "icmp"] as const satisfies readonly PacketProtocol[];
+
+/** A port's number. @throws ExplainError BAD_QUERY */
+function portNumber(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new ExplainError("BAD_QUERY", `${JSON.stringify(text)} is no port: give a number from 1 to 65535`);
+}
+
+/** Finds out what a question is about. */
+export interface Questions {
+  /** Who sends, in each of its families. @throws ExplainError BAD_QUERY, NOT_FOUND, NO_ADDRESS */
+  sources(text: string): readonly Party[];
+  /**
+   * Where it goes.
+   * @param notes takes what else is to be known
+   * @throws ExplainError BAD_QUERY, NOT_FOUND, NO_ADDRESS
+   */
+  targets(
+    query: WhyQuery,
+    from: readonly Party[],
+    notes: Set<string>,
+  ): { readonly end: NamedEnd; readonly targets: readonly Target[] };
+}
+
+export function createQuestions(model: PolicyModel): Questions {
+  const parties = createParties(model);
+  let services: Map<string, ServiceRecord> | undefined;
+
+  function serviceAt(address: string): ServiceRecord | undefined {
+    if (services === undefined) {
+      services = new Map();
+      for (const service of model.services.values()) {
+        for (const own of serviceAddresses(service)) services.set(own, service);
+      }
+    }
+    return services.get(address);
+  }
+
+  function sources(text: string): readonly Party[] {
+    const node = /^node:(.+)$/.exec(text)?.[1];
+    if (node !== undefined) return parties.nodeSending(node);
+    if (isIP(text) !== 0) return [parties.at(text)];
+    if (/^[^/:]+\/[^/:]+$/.test(text)) return podOrItsNode(text, "nodeSending");
+    throw new ExplainError(
+      "BAD_QUERY",
+      `${JSON.stringify(text)} is no sender: say namespace/pod, node:NAME or an address`,
+    );
+  }
+
+  /** A pod in its node's network counts as the node. */
+  function podOrItsNode(key: string, how: "nodeSending" | "nodeReceiving"): readonly Party[] {
+    const pod = model.pods.get(key);
+    return pod?.hostNetwork === true && pod.nodeName !== undefined ? parties[how](pod.nodeName) : parties.pod(key);
+  }
+
+  function plainTargets(to: readonly Party[], { port, protocol }: WhyQuery): readonly Target[] {
+    if (protocol === "icmp" && port !== undefined) throw new ExplainError("BAD_QUERY", "ICMP has no ports");
+    const number = port === undefined ? undefined : portNumber(port);
+    const protocols = protocol !== undefined ? [protocol] : port === undefined ? allProtocols : (["tcp"] as const);
+    return to.map((party) => ({ to: party, protocols, port: number, service: undefined }));
+  }
+
+  /** @param addresses those of the service that are asked for */
+  function serviceTargets(
+    service: ServiceRecord,
+    addresses: readonly string[],
+    portText: string | undefined,
+    protocol: PacketProtocol | undefined,
+    from: readonly Party[],
+    notes: Set<string>,
+  ): readonly Target[] {
+    const [sender] = from;
+    const node =
+      sender === undefined || sender.kind === "address" ? undefined : sender.kind === "node" ? sender.key : sender.node;
+    const families = new Set(from.map(({ family }) => family));
+    const target = (address: string, port: ServicePort): readonly Target[] => {
+      const { backends, family } = serviceTarget(model, service, port, address, node);
+      if (!families.has(family)) return [];
+      if (backends.length === 0) {
+        const where = service.internalLocal ? " on the sender's node (internalTrafficPolicy Local)" : "";
+        notes.add(`nobody serves ${port.protocol}/${port.port} of Service ${service.key} at ${address}${where}`);
+      }
+      return backends.map((backend) => ({
+        to: parties.backendAt(backend.address),
+        protocols: [port.protocol],
+        port: backend.port,
+        service: { name: service.key, address, port: port.port },
+      }));
+    };
+    if (protocol === "icmp") throw new ExplainError("BAD_QUERY", "A Service has no ICMP: ask for one of its ports");
+    return servicePorts(service, portText, protocol).flatMap((port) =>
+      addresses.flatMap((address) => target(address, port)),
+    );
+  }
+
+  function namedService(key: string): ServiceRecord {
+    const service = model.services.get(key);
+    if (service === undefined) throw new ExplainError("NOT_FOUND", `There is no Service ${key}`);
+    if (!service.skipped) return service;
+    throw new ExplainError("NO_ADDRESS", `Service ${key} is headless or without address: ask for a pod behind it`);
+  }
+
+  function domainTargets(name: string, query: WhyQuery): readonly Target[] {
+    const addresses = model.domainAddresses([name]);
+    if (addresses.length === 0) {
+      throw new ExplainError(
+        "NO_ADDRESS",
+        `No address of ${name} is known: no policy names it, or no pod was answered yet; ask with one of its addresses`,
+      );
+    }
+    return plainTargets(addresses.map(parties.at), query);
+  }
+
+  function targets(
+    query: WhyQuery,
+    from: readonly Party[],
+    notes: Set<string>,
+  ): { end: NamedEnd; targets: readonly Target[] } {
+    const { to: text, port, protocol } = query;
+    const [, serviceKey, servicePort] = /^service:([^/:]+\/[^/:]+)(?::([^:]+))?$/.exec(text) ?? [];
+    if (serviceKey !== undefined) {
+      if (servicePort !== undefined && port !== undefined && servicePort !== port) {
+        throw new ExplainError("BAD_QUERY", `Two ports are asked for: ${servicePort} and ${port}`);
+      }
+      const service = namedService(serviceKey);
+      const found = serviceTargets(service, service.clusterIps, servicePort ?? port, protocol, from, notes);
+      return { end: { kind: "service", name: serviceKey }, targets: found };
+    }
+    const node = /^node:(.+)$/.exec(text)?.[1];
+    if (node !== undefined) {
+      return { end: { kind: "node", name: node }, targets: plainTargets(parties.nodeReceiving(node), query) };
+    }
+    if (isIP(text) !== 0) {
+      const party = parties.at(text);
+      const service = serviceAt(party.address);
+      if (service === undefined) return { end: endOf(party), targets: plainTargets([party], query) };
+      notes.add(`${party.address} is an address of Service ${service.key}`);
+      const found = serviceTargets(service, [party.address], port, protocol, from, notes);
+      return { end: { kind: "service", name: service.key }, targets: found };
+    }
+    if (/^[^/:]+\/[^/:]+$/.test(text)) {
+      return { end: { kind: "pod", name: text }, targets: plainTargets(podOrItsNode(text, "nodeReceiving"), query) };
+    }
+    if (/^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+\.?$/.test(text)) {
+      const name = text.toLowerCase().replace(/\.$/, "");
+      return { end: { kind: "domain", name }, targets: domainTargets(name, query) };
+    }
+    throw new ExplainError(
+      "BAD_QUERY",
+      `${JSON.stringify(text)} is no receiver: say namespace/pod, node:NAME, service:namespace/name[:port], an address or a domain name`,
+    );
+  }
+
+  return { sources, targets };
+}
