@@ -86,6 +86,12 @@ export function streamUdp(options: {
   };
 }
 
+/** One datagram without content. */
+export function sendEmpty(from: End, address: string, port: number): void {
+  const socket = datagramSocket(from, 0);
+  socket.send("", port, address, () => socket.close());
+}
+
 /** One TCP connection; `replies`: only the server sends. */
 export function streamTcp(options: {
   readonly client: End;
