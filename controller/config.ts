@@ -63,7 +63,7 @@ const options = {
   mtu: { flags: "--mtu <bytes>", description: "the pods' MTU (default 1400)" },
   bindAddress: {
     flags: "--bind-address <host:port>",
-    description: "for /healthz, /readyz and /metrics (default 127.0.0.1:9440)",
+    description: "for /healthz, /readyz, /metrics and questions about policies (default 127.0.0.1:9440)",
   },
   leaseNamespace: { flags: "--lease-namespace <name>", description: "where the Lease is (default kube-system)" },
   leaseName: { flags: "--lease-name <name>", description: "the Lease's name (default ovenbird-controller)" },

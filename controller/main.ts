@@ -167,6 +167,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     return {
       model: () => (engine.synced ? engine.graph.model : undefined),
       flows: flowPortsOf(engine.graph),
+      serviceNetworks: config.network.services.cidrs,
       acls: () => aclRowsOf(rows),
     };
   }

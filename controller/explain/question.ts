@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { PolicyModel } from "../graph/policy-model.ts";
+import { type Cidr, contains } from "../ipam/address.ts";
 import type { ServicePort, ServiceRecord } from "../state/service.ts";
 import type { NamedEnd, WhyPath } from "./answer.ts";
 import { endOf } from "./decision-answer.ts";
@@ -54,7 +55,8 @@ export interface Questions {
   ): { readonly end: NamedEnd; readonly targets: readonly Target[] };
 }
 
-export function createQuestions(model: PolicyModel): Questions {
+/** @param serviceNetworks what is for an address of these that no Service has is dropped */
+export function createQuestions(model: PolicyModel, serviceNetworks: readonly Cidr[]): Questions {
   const parties = createParties(model);
   let services: Map<string, ServiceRecord> | undefined;
 
@@ -165,7 +167,14 @@ export function createQuestions(model: PolicyModel): Questions {
     if (isIP(text) !== 0) {
       const party = parties.at(text);
       const service = serviceAt(party.address);
-      if (service === undefined) return { end: endOf(party), targets: plainTargets([party], query) };
+      if (service === undefined) {
+        const network = serviceNetworks.find((cidr) => contains(cidr, party.parsed));
+        if (network === undefined) return { end: endOf(party), targets: plainTargets([party], query) };
+        throw new ExplainError(
+          "NOT_FOUND",
+          `No Service has the address ${party.address}, which is of the services' network ${network.text}: what is sent to it is dropped`,
+        );
+      }
       notes.add(`${party.address} is an address of Service ${service.key}`);
       const found = serviceTargets(service, [party.address], port, protocol, from, notes);
       return { end: { kind: "service", name: service.key }, targets: found };

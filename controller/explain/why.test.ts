@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { WhyAnswer } from "./answer.ts";
 import { ExplainError } from "./explain-error.ts";
 import { modelOfObjects, type SmallCluster } from "./model-of-objects.ts";
+import { parseCidr } from "./rule-match.ts";
 import { createExplainer, type WhyOptions, type WhyQuery } from "./why.ts";
 
 const cluster = {
@@ -405,6 +406,15 @@ describe("a question", () => {
     ["10.244.1.6", "fd00:10:244::5", "NO_ADDRESS"],
   ])("from %s to %s is refused as %s", (from, to, code) => {
     expect(codeOf(() => ask([], { from, to, port: "80" }))).toBe(code);
+  });
+
+  it("knows that nobody answers at other addresses of the services' network", () => {
+    const networks = ["10.96.0.0/16"].flatMap((text) => parseCidr(text) ?? []);
+    const explainer = createExplainer(modelOfObjects(cluster), networks);
+    const toService = () => explainer.why({ from: "shop/front", to: "10.96.3.3", port: "80" });
+    expect(codeOf(toService)).toBe("NOT_FOUND");
+    expect(toService).toThrow("what is sent to it is dropped");
+    expect(explainer.why({ from: "shop/front", to: "10.97.3.3", port: "80" }).verdict).toBe("allowed");
   });
 
   it("refuses ports that are none", () => {

@@ -1,4 +1,5 @@
 import type { PolicyModel } from "../graph/policy-model.ts";
+import type { Cidr } from "../ipam/address.ts";
 import type { Labels } from "../state/labels.ts";
 import type { Direction } from "../state/policy.ts";
 import { advise } from "./advice.ts";
@@ -38,9 +39,12 @@ interface Run extends PortSegment {
 
 const noStack: PolicyStack = { admin: [], network: [], baseline: [] };
 
-/** Answers from the model as it is now: ask all that belongs together before anything else can happen. */
-export function createExplainer(model: PolicyModel): Explainer {
-  const questions = createQuestions(model);
+/**
+ * Answers from the model as it is now: ask all that belongs together before anything else can happen.
+ * @param serviceNetworks the networks of the Services' cluster addresses
+ */
+export function createExplainer(model: PolicyModel, serviceNetworks: readonly Cidr[] = []): Explainer {
+  const questions = createQuestions(model, serviceNetworks);
   const index = createPolicyIndex(model.policies.values());
   const stacks = new Map<string, PolicyStack>();
   const domainSets = new Map<string, readonly string[]>();

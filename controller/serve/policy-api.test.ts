@@ -36,7 +36,7 @@ const flows = {
 };
 
 const leads = policyApi({
-  source: () => ({ model: () => model, flows, acls: () => [acl] }),
+  source: () => ({ model: () => model, flows, serviceNetworks: [], acls: () => [acl] }),
   leader: () => "first",
 });
 
@@ -140,7 +140,7 @@ describe("the API about policies", () => {
       body: { error: { code: "NOT_LEADING", leader: "first" } },
     });
     const early = policyApi({
-      source: () => ({ model: () => undefined, flows, acls: () => [] }),
+      source: () => ({ model: () => undefined, flows, serviceNetworks: [], acls: () => [] }),
       leader: () => "first",
     });
     expect(await get("/why?from=a/b&to=c/d", early)).toMatchObject({

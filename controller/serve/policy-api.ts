@@ -9,12 +9,15 @@ import type { FlowPorts } from "../explain/microflow.ts";
 import { planOf } from "../explain/plan.ts";
 import { createExplainer } from "../explain/why.ts";
 import type { PolicyModel } from "../graph/policy-model.ts";
+import type { Cidr } from "../ipam/address.ts";
 
 /** What the answers come from: the term of whoever leads. */
 export interface PolicyApiSource {
   /** Undefined until all objects have been seen. */
   model(): PolicyModel | undefined;
   readonly flows: FlowPorts;
+  /** Those of the Services' cluster addresses. */
+  readonly serviceNetworks: readonly Cidr[];
   acls(): Iterable<AclRow>;
 }
 
@@ -150,7 +153,10 @@ export function policyApi(options: PolicyApiOptions): Hono {
 
   app.get("/why", (context) => {
     const { changes = true, flows = false, ...question } = read(asked, context.req.query());
-    const answer = createExplainer(model()).why(question, { changes, ...(flows ? { flows: source().flows } : {}) });
+    const answer = createExplainer(model(), source().serviceNetworks).why(question, {
+      changes,
+      ...(flows ? { flows: source().flows } : {}),
+    });
     return context.json(answer);
   });
 
@@ -159,7 +165,7 @@ export function policyApi(options: PolicyApiOptions): Hono {
     const answers: BatchAnswer[] = [];
     for (let first = 0; first < queries.length; first += queriesPerTurn) {
       if (first > 0) await setImmediate();
-      const explainer = createExplainer(model());
+      const explainer = createExplainer(model(), source().serviceNetworks);
       const how = { changes, ...(flows ? { flows: source().flows } : {}) };
       for (const question of queries.slice(first, first + queriesPerTurn)) {
         answers.push(answerOr(() => explainer.why(question, how)));

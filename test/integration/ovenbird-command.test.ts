@@ -50,6 +50,7 @@ beforeAll(async () => {
   leader = await serve(() => ({
     model: () => model,
     flows: { pod: () => undefined, node: () => undefined },
+    serviceNetworks: [],
     acls: () => [row],
   }));
   follower = await serve(() => undefined);
