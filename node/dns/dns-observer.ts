@@ -87,7 +87,14 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
       onWrite: (result) => metrics?.write(result),
       onChange: () => inUse.look(),
     });
-    const inUse = keepAddressesInUse({ writer, connections: options.connections, logger });
+    const inUse = keepAddressesInUse({
+      ...{ connections: options.connections, logger },
+      writer: {
+        ...writer,
+        // What no policy gives any more is about to be removed.
+        ending: (beforeMs) => writer.ending(beforeMs).filter(({ name }) => names.means(name)),
+      },
+    });
     const servers = followNameServers(client, options.servers, logger);
     return { servers, writer, inUse, streams: createTcpMessages(), readers: new Map() };
   }
