@@ -43,6 +43,8 @@ const everyMs = 2;
 const settledMs = 120;
 const giveUpMs = 10_000;
 const podsPerNode = 100;
+/** Of the pods that policies are about so many really run, on each real node. */
+const realPodsPerNode = 5;
 const policiesPerNamespace = 5;
 const inFlight = 32;
 
@@ -111,8 +113,12 @@ async function each(total: number, action: (index: number) => Promise<unknown>):
   await Promise.all(Array.from({ length: inFlight }, worker));
 }
 
-/** Pods and policies like a cluster's; the pods are on nodes that no machine is behind, so all of them is rows and northd's load. */
-async function fill(client: KubeClient, { podCount, policyCount }: PolicyLatencyOptions): Promise<void> {
+/** Pods and policies like a cluster's; nearly all pods are on nodes that no machine is behind, so they are rows and northd's load alone. */
+async function fill(
+  client: KubeClient,
+  realNodes: readonly string[],
+  { podCount, policyCount }: PolicyLatencyOptions,
+): Promise<void> {
   const namespaceCount = Math.ceil(policyCount / policiesPerNamespace);
   const inNamespace = (index: number) => `shop-${index % namespaceCount}`;
   await each(namespaceCount, (index) =>
@@ -129,10 +135,14 @@ async function fill(client: KubeClient, { podCount, policyCount }: PolicyLatency
   await each(Math.ceil(podCount / podsPerNode), (index) =>
     client.create(nodes, {}, { apiVersion: "v1", kind: "Node", metadata: { name: `ghost-${index}` }, spec: {} }),
   );
+  const nodeCount = Math.ceil(podCount / podsPerNode);
   await each(podCount, (index) => {
     const namespace = inNamespace(index);
-    const labels = { app: `app-${index % policiesPerNamespace}`, track: index % 3 === 0 ? "canary" : "stable" };
-    const containers = [{ name: "main", image: "none", ports: [{ name: "http", containerPort: 8080 }] }];
+    const round = Math.floor(index / namespaceCount);
+    const labels = { app: `app-${round % policiesPerNamespace}`, track: index % 3 === 0 ? "canary" : "stable" };
+    const real = Math.floor(index / realPodsPerNode);
+    const ghost = `ghost-${(7 * index + 3 * round) % nodeCount}`;
+    const ports = [{ name: "http", containerPort: 8080 }];
     return client.create(
       pods,
       { namespace },
@@ -140,7 +150,11 @@ async function fill(client: KubeClient, { podCount, policyCount }: PolicyLatency
         apiVersion: "v1",
         kind: "Pod",
         metadata: { name: `pod-${index}`, namespace, labels },
-        spec: { nodeName: `ghost-${Math.floor(index / podsPerNode)}`, containers },
+        spec: {
+          nodeName: realNodes[real] ?? ghost,
+          containers: [{ name: "main", image: "probe", ports }],
+          terminationGracePeriodSeconds: 0,
+        },
       },
     );
   });
@@ -239,7 +253,7 @@ export async function measurePolicyLatency(options: PolicyLatencyOptions): Promi
       await client.create(pods, { namespace: "default" }, pod);
       await cluster.untilReady(`default/${role}`);
     }
-    await fill(client, options);
+    await fill(client, lab.nodes, options);
     await untilAnnotated(cluster);
     const [from, to] = await Promise.all(["client", "server"].map((role) => placeOf(lab.layout, `default/${role}`)));
     const address = cluster.pods.get("default/server")?.status?.podIPs?.find(({ ip }) => !ip.includes(":"))?.ip;
