@@ -157,8 +157,9 @@ describe("plan", () => {
     expect(answer.pairs).toBe(pairs);
   });
 
-  it("answers for 10,000 pods within seconds", async () => {
-    const names = Array.from({ length: 500 }, (_, index) => `ns-${index}`);
+  /** 20 pods of four workloads and ten policies in each namespace. */
+  function crowd(namespaces: number) {
+    const names = Array.from({ length: namespaces }, (_, index) => `ns-${index}`);
     const pods = Object.fromEntries(
       names.flatMap((namespace, n) =>
         Array.from({ length: 20 }, (_, i): [string, SmallPod] => [
@@ -181,24 +182,28 @@ describe("plan", () => {
         ),
       ),
     );
-    const model = modelOfObjects({ namespaces: Object.fromEntries(names.map((name) => [name, {}])), pods, policies });
+    return modelOfObjects({ namespaces: Object.fromEntries(names.map((name) => [name, {}])), pods, policies });
+  }
+
+  it("answers for 10,000 pods within seconds", async () => {
+    const began = performance.now();
+    const objects = [networkPolicy("new", { podSelector: {}, policyTypes: ["Egress"] }, "ns-7")];
+    const { truncated, changes } = await planOf(crowd(500), { objects, delete: false });
+    expect(truncated).toBe(false);
+    expect(changes[0]).toMatchObject({ from: { text: "ns-7: app=app-0", pods: 5 }, after: "denied" });
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
+  it("counts all pairs that a policy over everybody changes, and lists what has room", async () => {
     const deny = {
       apiVersion: "policy.networking.k8s.io/v1alpha1",
       kind: "AdminNetworkPolicy",
       metadata: { name: "deny" },
       spec: { priority: 5, subject: { namespaces: {} }, ingress: [{ action: "Allow", from: [{ namespaces: {} }] }] },
     };
-    const began = performance.now();
-    const one = await planOf(model, {
-      objects: [networkPolicy("new", { podSelector: {}, policyTypes: ["Egress"] }, "ns-7")],
-      delete: false,
-    });
-    const narrow = performance.now() - began;
-    const all = await planOf(model, { objects: [deny], delete: false });
-    expect(one.truncated).toBe(false);
-    expect(one.changes[0]).toMatchObject({ from: { text: "ns-7: app=app-0", pods: 5 }, after: "denied" });
-    expect(narrow).toBeLessThan(5_000);
-    expect(all.pairs).toBe(9_999 * 10_000);
-    expect(all.notes.join()).toContain("more changes are not listed");
+    const { pairs, changes, notes } = await planOf(crowd(150), { objects: [deny], delete: false });
+    expect(pairs).toBe(2_999 * 3_000);
+    expect(changes).toHaveLength(500);
+    expect(notes.join()).toContain("more changes are not listed");
   });
 });
