@@ -6,7 +6,15 @@ import { paths } from "../../../lab/topology/layout.ts";
 import type { Family } from "../../policies/address-blocks.ts";
 import type { Answer, Evaluator } from "../../policies/evaluator.ts";
 import { keyOf } from "../../policies/objects.ts";
-import { type Ask, nodeNames, openPorts, outsideAddresses, scenePods, serviceObjects } from "../../policies/scene.ts";
+import {
+  type Ask,
+  hostPodPort,
+  nodeNames,
+  openPorts,
+  outsideAddresses,
+  scenePods,
+  serviceObjects,
+} from "../../policies/scene.ts";
 import type { LabTown } from "./town.ts";
 
 /** One packet that is sent, with what has to become of it. */
@@ -28,62 +36,82 @@ type Alternatives = readonly Ask[];
 
 const pairs = ownPods.flatMap(({ key: from }) => ownPods.flatMap(({ key: to }) => (from === to ? [] : [{ from, to }])));
 
-const byAddress: readonly Alternatives[] = pairs.flatMap(({ from, to }) =>
-  protocols.map((protocol) => openPorts.map((port) => ({ from, to, protocol, port }))),
-);
-const icmp: readonly Alternatives[] = pairs.map(({ from, to }) => [{ from, to, protocol: "icmp", port: undefined }]);
+const byAddress = (protocol: Ask["protocol"]): readonly Alternatives[] =>
+  pairs.map(({ from, to }) =>
+    protocol === "icmp"
+      ? [{ from, to, protocol, port: undefined }]
+      : openPorts.map((port) => ({ from, to, protocol, port })),
+  );
 
-const byService: readonly Alternatives[] = [
-  ...ownPods.map(({ key }) => key),
-  ...nodeNames.map((name) => `node:${name}`),
-]
-  .flatMap((from) =>
-    serviceObjects.flatMap((service) => {
-      const to = `service:${keyOf(service)}`;
-      const asks = service.spec.ports.map(
-        ({ port, protocol = "TCP" }): Ask => ({ from, to, port, protocol: protocol.toLowerCase() as Ask["protocol"] }),
-      );
-      // What is SCTP to itself can't be translated back: no ports tell its entries of conntrack apart.
-      const own = asks.filter(({ protocol }) => protocol !== "sctp" || to !== `service:${from}`);
-      return [own.filter(({ protocol }) => protocol === "tcp"), own.filter(({ protocol }) => protocol !== "tcp")];
+const clients = [...ownPods.map(({ key }) => key), ...nodeNames.map((name) => `node:${name}`)];
+
+/** Also to oneself. */
+const byService = (protocol: Ask["protocol"]): readonly Alternatives[] =>
+  clients.flatMap((from) =>
+    serviceObjects.map((service) =>
+      service.spec.ports
+        .filter((port) => port.protocol?.toLowerCase() === protocol)
+        .map(({ port }) => ({ from, to: `service:${keyOf(service)}`, protocol, port })),
+    ),
+  );
+
+const fromNodes = (sctpWay: SctpWay): readonly Alternatives[] =>
+  nodeNames.flatMap((name) =>
+    ownPods.map(({ key: to }): Alternatives => {
+      const from = `node:${name}`;
+      return [
+        ...protocols
+          .filter((protocol) => protocol !== "sctp" || sctpWay === "address")
+          .flatMap((protocol) => openPorts.map((port): Ask => ({ from, to, protocol, port }))),
+        { from, to, protocol: "icmp", port: undefined },
+      ];
     }),
-  )
-  .filter(({ length }) => length > 0);
-
-const fromNodes: readonly Alternatives[] = nodeNames.flatMap((name) =>
-  ownPods.map(({ key: to }): Alternatives => {
-    const from = `node:${name}`;
-    return [
-      ...protocols.flatMap((protocol) => openPorts.map((port): Ask => ({ from, to, protocol, port }))),
-      { from, to, protocol: "icmp", port: undefined },
-    ];
-  }),
-);
+  );
+/** No UDP: a host of several addresses answers from another than it was asked at. */
 const toNodes: readonly Alternatives[] = ownPods.flatMap(({ key: from }) => [
   ...nodeNames.map((name): Alternatives => {
     const to = `node:${name}`;
     return [
       { from, to, protocol: "tcp", port: nodePort },
-      { from, to, protocol: "udp", port: nodePort },
       { from, to, protocol: "icmp", port: undefined },
     ];
   }),
-  ["tcp", "udp"].map((protocol): Ask => ({ from, to: "play/host", protocol: protocol as Ask["protocol"], port: 8180 })),
+  [{ from, to: "play/host", protocol: "tcp", port: hostPodPort }],
   [
     { from, to: "outside", protocol: "tcp", port: outsidePort },
-    { from, to: "outside", protocol: "udp", port: outsidePort },
     { from, to: "outside", protocol: "icmp", port: undefined },
   ],
 ]);
 
-const inBothFamilies = [...byAddress, ...byService];
-const inOneFamily = [...icmp, ...fromNodes, ...toNodes];
+/**
+ * How SCTP is asked for. The userspace datapath's connection tracking knows none of its ports: for it all associations between two
+ * addresses are one, whichever side began, so within the life of an entry they may go by the backend's address or by a service of one of
+ * the two.
+ */
+export const sctpWays = ["address", "service", "service of the other"] as const;
+export type SctpWay = (typeof sctpWays)[number];
+
+const tcpAndUdp = (["tcp", "udp"] as const).flatMap((protocol) => [...byAddress(protocol), ...byService(protocol)]);
+
+function sctpBy(way: SctpWay): readonly Alternatives[] {
+  if (way === "address") return byAddress("sctp");
+  const order = (name: string | undefined) => clients.indexOf(name?.replace("service:", "") ?? "");
+  return byService("sctp").filter(([ask]) => order(ask?.from) > order(ask?.to) === (way === "service"));
+}
+
+const inBothFamilies = (way: SctpWay): readonly Alternatives[] => [...tcpAndUdp, ...sctpBy(way)];
+const inOneFamily = (way: SctpWay): readonly Alternatives[] => [...byAddress("icmp"), ...fromNodes(way), ...toNodes];
 
 /**
  * What is sent in a state: all pairs in all protocols, by address and by service, in both families. Ports take turns from state to state; where
  * ports of a pair have different verdicts, one of each is asked.
  */
-export function planProbes(town: LabTown, evaluator: Evaluator, turn: number): readonly PlannedProbe[] {
+export function planProbes(
+  town: LabTown,
+  evaluator: Evaluator,
+  turn: number,
+  sctpWay: SctpWay,
+): readonly PlannedProbe[] {
   const planned: PlannedProbe[] = [];
   const hostOf = (from: string): string =>
     from.startsWith("node:") ? from.slice("node:".length) : (scenePods.find(({ key }) => key === from)?.node ?? from);
@@ -115,8 +143,8 @@ export function planProbes(town: LabTown, evaluator: Evaluator, turn: number): r
     }
   }
 
-  for (const family of families) for (const [place, one] of inBothFamilies.entries()) add(one, family, place);
-  for (const [place, one] of inOneFamily.entries()) add(one, families[(turn + place) % 2] ?? "ipv4", place);
+  for (const family of families) for (const [place, one] of inBothFamilies(sctpWay).entries()) add(one, family, place);
+  for (const [place, one] of inOneFamily(sctpWay).entries()) add(one, families[(turn + place) % 2] ?? "ipv4", place);
   return planned;
 }
 
