@@ -1,6 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { adminNetworkPolicies, domainNames, isKubeError, type KubeObject } from "../../kube/index.ts";
+import {
+  adminNetworkPolicies,
+  clusterNetworkPolicies,
+  domainNames,
+  isKubeError,
+  type KubeObject,
+} from "../../kube/index.ts";
 import { type Lab, placeOf, startLab } from "../../lab/index.ts";
 import { createProber, type Prober } from "../../lab/probe/index.ts";
 import { outsideIdentity, outsidePort } from "../../lab/topology/host-ports.ts";
@@ -35,6 +41,7 @@ const zone: Zone = [
   ...[a("short.example.net", 27, 1), a("tcp.example.net", 28), a("six.example.net", 29), a("later.example.net", 30)],
   ...[a("moves.example.net", 31, 1), a("inside.example.net", 32), a("spare.example.net", 33)],
   a("kept.example.net", 34, 1),
+  a("cluster.example.net", 35),
   ...Array.from({ length: measured }, (_, index) => a(`n${index}.measured.example.net`, 100 + index)),
   ...Array.from({ length: patient }, (_, index) => a(`n${index}.first.example.net`, 150 + index)),
 ];
@@ -213,6 +220,32 @@ describe("a policy that gives domain names", () => {
     await lookUp("wild.example.net");
     await delay(statedMs);
     expect(await reaches(outside.ipv4(25))).toBe(false);
+  });
+
+  it("may be a ClusterNetworkPolicy", async () => {
+    const podSelector = { matchLabels: { role: "client" } };
+    await cluster.client.create(
+      clusterNetworkPolicies,
+      {},
+      {
+        apiVersion: "policy.networking.k8s.io/v1alpha2",
+        kind: "ClusterNetworkPolicy",
+        metadata: { name: "names" },
+        spec: {
+          ...{ tier: "Admin", priority: 5, subject: { pods: { namespaceSelector: {}, podSelector } } },
+          egress: [{ action: "Accept", to: [{ domainNames: ["cluster.example.net"] }] }],
+        },
+      },
+    );
+    await expect
+      .poll(
+        async () => {
+          await lookUp("cluster.example.net");
+          return reaches(outside.ipv4(35));
+        },
+        { timeout: 10_000, interval: 100 },
+      )
+      .toBe(true);
   });
 
   it("follows aliases from the name that it gives", async () => {
