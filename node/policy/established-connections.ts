@@ -37,7 +37,7 @@ export interface EstablishedConnectionsOptions {
   readonly integrationBridge: string;
   readonly datapath: () => Datapath;
   readonly replica: Replica<OpenVswitch>;
-  readonly pods: Pick<PodSource, "get">;
+  readonly pods: Pick<PodSource, "get" | "synced">;
   readonly metrics?: EstablishedConnectionsMetrics;
   readonly logger: Logger;
 }
@@ -84,6 +84,8 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   let reconnect: NodeJS.Timeout | undefined;
   let reconnectAfterMs: number = reconnectMs.first;
   let lastReason: string | undefined;
+  let lastProblem: string | undefined;
+  const stopping = new AbortController();
 
   let egressTable: number | undefined;
   let soughtPort: LocalPort | undefined;
@@ -176,8 +178,14 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       seen = { changes: both, dueAt: now + secondLookMs };
     }
     running = judge(asked)
+      .then(() => {
+        lastProblem = undefined;
+      })
       .catch((error: unknown) => {
-        if (!closed) logger.warn({ err: error }, "established connections could not be judged, will try again");
+        const problem = error instanceof Error ? error.message : String(error);
+        if (!closed && problem !== lastProblem)
+          logger.warn({ err: error }, "established connections could not be judged, will try again");
+        lastProblem = problem;
         seen = { changes: mergeOf(asked, seen?.changes), dueAt: performance.now() + longestRestMs };
       })
       .finally(() => {
@@ -265,6 +273,12 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     if (egressTable === undefined) throw new Error("ovn-controller's flows for the local ports are not there");
   }
 
+  /** What changed meanwhile was not seen. */
+  function lookAtAll(): void {
+    fresh.noteAll();
+    gather();
+  }
+
   function open(): void {
     if (closed) return;
     openFlow = connectOpenFlow(join(rundir, `${integrationBridge}.mgmt`), {
@@ -275,9 +289,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
         flowPorts.clear();
         openFlow?.follow(monitors.ports);
         openFlow?.follow(monitors.flows);
-        // What changed meanwhile was not seen.
-        fresh.noteAll();
-        gather();
+        lookAtAll();
       },
       updates: onUpdates,
       closed(reason) {
@@ -294,9 +306,11 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   }
 
   open();
+  pods.synced(stopping.signal).then(lookAtAll, () => undefined);
   return {
     async close() {
       closed = true;
+      stopping.abort(new Error("the agent is stopping"));
       clearTimeout(timer);
       clearTimeout(reconnect);
       moved.close();

@@ -395,6 +395,17 @@ describe("an established connection", () => {
     ]);
   });
 
+  it("ends too when the agent was away while policies changed", async () => {
+    for (const client of ["guest", "friend"]) connect(client, "server");
+    await untilAllFlow();
+    await lab.kill("node2.agent");
+    const { complaints } = await watchChange(["guest"], async () => {
+      await createPolicy("p", server, "Ingress", [friends]);
+      await lab.ready();
+    });
+    expect(complaints).toEqual([]);
+  });
+
   it.each(["node2.agent", "node2.ovn-controller", "node2.ovs-vswitchd"])(
     "that is allowed outlives a restart of %s, and one that isn't any more ends after it too",
     async (process) => {
