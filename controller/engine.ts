@@ -17,6 +17,7 @@ import type { NodeRecord } from "./state/node.ts";
 import type { ObjectProblem } from "./state/object-problem.ts";
 import type { PodRecord } from "./state/pod.ts";
 import type { PolicyRecord } from "./state/policy.ts";
+import { isPolicyKind } from "./state/policy-kinds.ts";
 import type { ServiceRecord } from "./state/service.ts";
 import type { StateEvent } from "./state/state-event.ts";
 import type { Announcement } from "./status/announcer.ts";
@@ -106,6 +107,14 @@ export function backendsIn(replica: Replica<UntypedModel>): PreviousBackends {
   return (uuid, vip) => (balancers.get(uuid)?.vips as ReadonlyMap<string, string> | undefined)?.get(vip);
 }
 
+/** The policies that have ACLs in the database, by `policyId`; some more than once. */
+function* policiesIn(replica: Replica<UntypedModel>): Generator<string> {
+  for (const row of replica.table("ACL").values()) {
+    const owner = ownerNameOf("ACL", row);
+    if (owner !== undefined && isPolicyKind(parseOwner(owner)?.kind ?? "")) yield owner;
+  }
+}
+
 /** The chassis of gateway routers of ours, by node. */
 function* gatewayChassis(replica: Replica<UntypedModel>): Generator<{ node: string; systemId: string }> {
   for (const row of replica.table("Logical_Router").values()) {
@@ -123,6 +132,7 @@ export function createEngine(options: EngineOptions): Engine {
     ipam,
     report: (problem) => listener.objectProblem?.(problem),
     previousBackends: backendsIn(replica),
+    previousPolicies: () => policiesIn(replica),
     layout: policyLayout(northboundCapabilities(client.schema)),
   });
   const { nodes, pods, namespaces, services, policies } = graph.model;

@@ -12,7 +12,7 @@ import type { BundleChange, DesiredRow, Membership } from "../translate/desired.
 import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
 import { createDesiredStore } from "./desired-store.ts";
-import { type Drift, driftOf, leftovers, strayMembersOf } from "./drift.ts";
+import { type Drift, driftOf, leftovers, namedTables, strayMembersOf } from "./drift.ts";
 import { createHeldOwners } from "./held-owners.ts";
 import { managedTables } from "./managed-columns.ts";
 import { isLaterTurn, laterTurn, type OwnerName, ownerName, withoutPart } from "./owner.ts";
@@ -95,6 +95,7 @@ export function createApplier(options: ApplierOptions): Applier {
 
   /** The plan under way, or the one before: until the next one is made, what it wrote may still be coming in. */
   let lastPlan: Plan | undefined;
+  let batches = 0;
   let started = false;
   let closed = false;
   let pumping: Promise<void> | undefined;
@@ -196,10 +197,15 @@ export function createApplier(options: ApplierOptions): Applier {
   /** Plans the next group; owners with nothing to write are settled on the way. */
   function nextPlan(): Plan {
     const plan = createPlan({ ...context, suspects: (owner) => dirty.get(owner) });
+    const isFull = (): boolean =>
+      plan.weight >= maxGroupWeight || plan.owners.length >= maxGroupOwners || looked >= maxLooked;
     let looked = 0;
+    let batch: number | undefined;
     for (const owner of parts.shift() ?? dirty.keys()) {
       const work = dirty.get(owner);
       if (work === undefined) continue;
+      if (isFull() && (batch === undefined || work.batch !== batch)) break;
+      batch = work.batch;
       try {
         const planned = plan.add(owner);
         if (planned.kind === "settled") {
@@ -217,7 +223,6 @@ export function createApplier(options: ApplierOptions): Applier {
         dirty.delete(owner);
         setAside(owner, work, error.code, error.message);
       }
-      if (plan.weight >= maxGroupWeight || plan.owners.length >= maxGroupOwners || looked >= maxLooked) break;
     }
     return plan;
   }
@@ -279,6 +284,12 @@ export function createApplier(options: ApplierOptions): Applier {
     return referred !== undefined && tables.get(referred)?.isRoot === true;
   }
 
+  /** What may still shut pods, or be named by what does: it goes when all else is in place. */
+  function goesLate({ table, strayRow, strayMember, owner }: Drift): boolean {
+    if (strayRow === true) return namedTables.has(table) && desired.bundle(owner) !== undefined;
+    return strayMember?.table === "Port_Group" && strayMember.column === "ports";
+  }
+
   function isGone({ table, uuid }: DesiredRow): boolean {
     return desired.hasRow(uuid) && !replica.table(table).has(uuid);
   }
@@ -328,7 +339,10 @@ export function createApplier(options: ApplierOptions): Applier {
   return {
     set(changes, receivedAt) {
       const seen = new Set<OwnerName>();
-      for (const { owner, bundle } of changes) {
+      let isInBatch = false;
+      for (const { owner, bundle, together = false } of changes) {
+        if (together && !isInBatch) batches += 1;
+        isInBatch = together;
         const name = ownerName(owner);
         const replaced = desired.replace(name, bundle);
         const comesAgain = seen.has(name);
@@ -337,10 +351,11 @@ export function createApplier(options: ApplierOptions): Applier {
         const turn = comesAgain ? laterTurn(name) : name;
         const work = markDirty(turn, receivedAt);
         // What only goes does so after all that was to come before, even if the owner has been waiting for its turn.
-        if (comesAgain || bundle === undefined) {
+        if (comesAgain || bundle === undefined || together) {
           dirty.delete(turn);
           dirty.set(turn, work);
         }
+        work.batch = together ? batches : undefined;
         for (const row of replaced.rows) work.rows.set(row.uuid, row.table);
         work.memberships.push(...replaced.memberships);
         if (started) for (const row of replaced.came) noteStrays(row, work);
@@ -350,14 +365,15 @@ export function createApplier(options: ApplierOptions): Applier {
     start() {
       started = true;
       for (const drift of leftovers(context)) {
-        const work = markDirty(drift.owner, performance.now());
+        const owner = goesLate(drift) ? laterTurn(drift.owner) : drift.owner;
+        const work = markDirty(owner, performance.now());
         if (drift.strayRow === true) work.rows.set(drift.uuid, drift.table);
         if (drift.strayMember === undefined) continue;
         work.memberships.push(drift.strayMember);
         if (!standsAlone(drift.strayMember)) continue;
         // A group that serves a switch does so until the switch's own turn has brought it what it shall have instead.
-        dirty.delete(drift.owner);
-        dirty.set(drift.owner, work);
+        dirty.delete(owner);
+        dirty.set(owner, work);
       }
       wake();
     },

@@ -154,9 +154,14 @@ export function driftOf(context: DriftContext, change: RowChange<UntypedModel>):
   }
 }
 
-/** Everything of ours in the whole database that nothing desires: rows, twins, and members of our rows' sets. */
+/** ACLs name rows of these: they go after those. */
+export const namedTables: ReadonlySet<string> = new Set(["Port_Group", "Address_Set"]);
+
+/** Everything of ours in the whole database that nothing desires, in the order in which it can go: rows, twins, and members of our rows' sets. */
 export function* leftovers(context: DriftContext): Generator<Drift> {
-  for (const table of context.tables.values()) {
+  const isNamed = ({ name }: ManagedTable): boolean => namedTables.has(name);
+  const tables = [...context.tables.values()];
+  for (const table of [...tables.filter((one) => !isNamed(one)), ...tables.filter(isNamed)]) {
     for (const row of context.replica.table(table.name).values()) {
       if (!context.desired.hasRow(row._uuid)) {
         const owner = ownerNameOf(table.name, row);

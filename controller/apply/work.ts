@@ -9,12 +9,14 @@ export interface Work extends Suspects {
   readonly memberships: Membership[];
   /** What somebody did to the owner's rows; empty when its own change made it dirty. */
   readonly drifts: Drift[];
+  /** The same for owners that go into one transaction. */
+  batch: number | undefined;
   /** `performance.now()` of the first event. */
   since: number;
 }
 
 export function newWork(since: number): Work {
-  return { rows: new Map(), memberships: [], drifts: [], since };
+  return { rows: new Map(), memberships: [], drifts: [], batch: undefined, since };
 }
 
 /** Adds what `other` knows to `work`. */

@@ -38,6 +38,8 @@ export interface GraphOptions {
   readonly report: (problem: ObjectProblem) => void;
   /** What the database holds for virtual addresses of services; by default nothing. */
   readonly previousBackends?: PreviousBackends;
+  /** `policyId`s of policies that have rows in the database at the start; by default none. */
+  readonly previousPolicies?: () => Iterable<string>;
   /** Where policies' ACLs stand; by default as every northbound schema can have it. */
   readonly layout?: PolicyLayout;
 }
@@ -89,6 +91,7 @@ const everySchemas = policyLayout({ aclTiers: false, aclPass: false });
 
 export function createGraph(options: GraphOptions): Graph {
   const { network, ipam, report, previousBackends = () => undefined, layout = everySchemas } = options;
+  const { previousPolicies = () => [] } = options;
   const namespaces = new Map<string, NamespaceRecord>();
   const problems = createProblemLog(report);
   const serviceNodes = createServiceNodeIndex(network);
@@ -100,7 +103,7 @@ export function createGraph(options: GraphOptions): Graph {
     nodes: () => policyNodes(network, nodes),
     domainAddresses: domains.of,
   });
-  const policies = createPolicyGraph({ network, layout, podSets, contentSets });
+  const policies = createPolicyGraph({ network, layout, podSets, contentSets, restored: previousPolicies });
   const nodes = createNodeGraph({
     network,
     layout,

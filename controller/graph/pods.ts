@@ -66,8 +66,8 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
   /** As of the last flush. */
   const ports = new Map<string, PodBundle>();
   const dirty = new Set<string>();
-  /** Dirty ones that are other pods than those whose ports there are. */
-  const replaced = new Set<string>();
+  /** Dirty ones that hold no addresses yet: new pods, or other ones than those whose ports there are. */
+  const fresh = new Set<string>();
   const waiting = createWaitingPods();
 
   function leaveNode(pod: PodRecord): void {
@@ -119,8 +119,8 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
         continue;
       }
       const held = ipam.podReservation(key);
+      if (held?.uid !== pod.uid) fresh.add(key);
       if (held === undefined) continue;
-      if (held.uid !== pod.uid) replaced.add(key);
       if (held.uid !== pod.uid || ipam.nodeOf(held.block) !== pod.nodeName) release(key);
     }
     return freed;
@@ -210,17 +210,18 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
         }
         ports.set(key, port);
         const change = { owner, bundle: port };
-        if (replaced.has(key)) renewed.push(change);
-        else if (before === undefined) {
-          (restored.size > 0 && restored.has(ownerText(owner)) ? changed : added).push(change);
-        } else {
+        const isThere = before !== undefined || (restored.size > 0 && restored.has(ownerText(owner)));
+        if (!isThere) added.push(change);
+        else if (fresh.has(key)) renewed.push(change);
+        else if (before === undefined) changed.push(change);
+        else {
           const guarded = before.reservation === port.reservation ? port.keepingGuards(before) : port;
           if (guarded !== before) changed.push({ owner, bundle: guarded });
           if (guarded !== port) opened.push(change);
         }
       }
       dirty.clear();
-      replaced.clear();
+      fresh.clear();
       // A new port may have an address that another gave up, so it comes after it.
       return { gone, changed, added: [...renewed, ...added], opened };
     },

@@ -17,10 +17,15 @@ export interface PolicyGraphOptions {
   readonly layout: PolicyLayout;
   readonly podSets: PodSets;
   readonly contentSets: ContentSets;
+  /** `policyId`s of policies that had rows before the start; asked once, in the first flush. */
+  restored(): Iterable<string>;
 }
 
 export interface PolicyChanges {
-  /** What comes before what changes, since that may have to take the place of it. */
+  /**
+   * What comes before what changes, since that may have to take the place of it. Where policies were ranked anew, all that
+   * happens to policies is in here and happens together: what one says holds only with what others say beside it.
+   */
   readonly changed: readonly BundleChange[];
   readonly gone: readonly BundleChange[];
 }
@@ -47,7 +52,8 @@ interface Translated {
 
 const noUses = new PolicyUses();
 
-export function createPolicyGraph({ network, layout, podSets, contentSets }: PolicyGraphOptions): PolicyGraph {
+export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
+  const { network, layout, podSets, contentSets, restored } = options;
   const families = new Set(network.families.map(({ family }) => family));
   const records = new Map<string, PolicyRecord>();
   /** Those that aren't NetworkPolicies: few, and ranked among each other. */
@@ -58,6 +64,8 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
   const logging = createLoggedNamespaces();
   let ranks = rankPolicies([], layout);
   let ranksAreOld = false;
+  /** The database may hold them ranked otherwise. */
+  let isFirst = true;
 
   function answering(uses: PolicyUses): PolicySets {
     return {
@@ -117,19 +125,20 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
   }
 
   /** Marks those that are ranked otherwise, and those that have to say again what a Pass leaves to them. */
-  function rerank(): void {
-    if (!ranksAreOld) return;
+  function rerank(): boolean {
+    if (!ranksAreOld) return false;
     ranksAreOld = false;
     const before = ranks;
     ranks = rankPolicies([...ranked.values()], layout);
     const changes = changedRanks(before, ranks);
     for (const id of changes.policies) dirty.add(id);
-    if (changes.passes.length === 0) return;
+    if (changes.passes.length === 0) return changes.policies.length > 0 || before.texts.size === 0;
     for (const [id, { tier, rules, isolates }] of records) {
       if (tier === "Admin") continue;
       const directions = [...isolates, ...rules.map(({ direction }) => direction)];
       if (directions.some((direction) => changes.passes.includes(direction))) dirty.add(id);
     }
+    return true;
   }
 
   function relog(): void {
@@ -158,21 +167,26 @@ export function createPolicyGraph({ network, layout, podSets, contentSets }: Pol
       const added: BundleChange[] = [];
       const changed: BundleChange[] = [];
       const gone: BundleChange[] = [];
-      rerank();
+      const before = isFirst ? [...new Set(restored())].filter((id) => !records.has(id)) : [];
+      isFirst = false;
+      for (const id of before) gone.push({ owner: ownerOf(id), bundle: undefined });
+      // Of a policy that was ranked nobody knows what others said for its sake.
+      const together = rerank() || before.some((id) => !id.startsWith("NetworkPolicy/"));
       relog();
       for (const id of podSets.takeRenumbered()) dirty.add(id);
       for (const id of dirty) {
         const policy = records.get(id);
         const now = policy && translate(policy);
         const known = translated.get(id);
-        const before = replace(id, now);
+        const former = replace(id, now);
         const bundle = now?.bundle;
         const owner = policy === undefined ? ownerOf(id) : policyOwner(policy);
         if (bundle !== undefined) (known === undefined ? added : changed).push({ owner, bundle });
-        else if (before !== undefined) gone.push({ owner, bundle });
+        else if (former !== undefined) gone.push({ owner, bundle });
       }
       dirty.clear();
-      return { changed: [...added, ...changed], gone };
+      if (!together) return { changed: [...added, ...changed], gone };
+      return { changed: [...added, ...changed, ...gone].map((change) => ({ ...change, together })), gone: [] };
     },
     bundleOf: ({ kind, key }) => translated.get(`${kind}/${key}`)?.bundle,
   };

@@ -59,4 +59,6 @@ export interface Bundle {
 export interface BundleChange {
   readonly owner: Owner;
   readonly bundle: Bundle | undefined;
+  /** It is committed in one transaction with those next to it in the list of which this is true too. */
+  readonly together?: boolean;
 }

@@ -7,111 +7,18 @@ import {
   type NetworkConfig,
   ownerText,
   parseNetworkConfig,
-  policyKinds,
-  projectNamespace,
-  projectNode,
-  projectPod,
   type StateEvent,
 } from "@ovenbird/controller";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { anyStep, type Step as SceneStep } from "../policies/generate.ts";
-import { keyOf, type Policy } from "../policies/objects.ts";
-import { namespaceObjects, podObject, sceneNamespaces, scenePods } from "../policies/scene.ts";
+import { sceneNamespaces, scenePods } from "../policies/scene.ts";
+import { ChangingTown, type Kind, kinds } from "./changing-town.ts";
 
 /**
  * A small town whose pods, labels, namespaces, nodes, domain names and policies come, change and go. The graph hears of it in any
  * order, in batches of any size, and what it ends in is what it makes of the end alone.
  */
-
-type Kind = "node" | "namespace" | "pod" | "policy" | "domain";
-const kinds: readonly Kind[] = ["node", "namespace", "pod", "policy", "domain"];
-
-interface TownPod {
-  readonly uid: number;
-  readonly node: string;
-  readonly phase: string;
-  readonly hostNetwork: boolean;
-  readonly labels: Readonly<Record<string, string>> | undefined;
-}
-
-interface TownNode {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly addresses: readonly string[];
-}
-
-interface TownNamespace {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly logged: "deny" | "allow" | "all" | undefined;
-}
-
-class Town {
-  readonly nodes = new Map<string, TownNode>();
-  readonly pods = new Map<string, TownPod>();
-  readonly namespaces = new Map<string, TownNamespace>();
-  readonly policies = new Map<string, Policy>();
-  readonly domains = new Map<string, readonly string[]>();
-  readonly pending: Record<Kind, StateEvent[]> = { node: [], namespace: [], pod: [], policy: [], domain: [] };
-  uids = 0;
-
-  object(kind: Kind, key: string): StateEvent["object"] {
-    switch (kind) {
-      case "node": {
-        const node = this.nodes.get(key);
-        const addresses = node?.addresses.map((address) => ({ type: "InternalIP", address }));
-        return node && projectNode({ metadata: { name: key, uid: key, labels: node.labels }, status: { addresses } });
-      }
-      case "namespace": {
-        const namespace = this.namespaces.get(key);
-        if (namespace === undefined) return undefined;
-        const logged = namespace.logged === undefined ? {} : { logged: { [key]: namespace.logged } };
-        const raw = namespaceObjects({ namespaceLabels: { [key]: namespace.labels }, ...logged });
-        return projectNamespace(raw.find(({ metadata }) => metadata.name === key));
-      }
-      case "pod": {
-        const pod = this.pods.get(key);
-        const scene = scenePods.find((one) => one.key === key);
-        if (pod === undefined || scene === undefined) return undefined;
-        const raw = podObject(scene, pod.labels === undefined ? {} : { podLabels: { [key]: pod.labels } });
-        return projectPod({
-          metadata: { ...raw.metadata, uid: `uid-${pod.uid}` },
-          spec: { ...raw.spec, nodeName: pod.node, hostNetwork: pod.hostNetwork },
-          status: { phase: pod.phase },
-        });
-      }
-      case "policy": {
-        const policy = this.policies.get(key);
-        return policy && policyKinds[policy.kind].project({ ...policy, metadata: { ...policy.metadata, uid: key } });
-      }
-      case "domain": {
-        const addresses = this.domains.get(key);
-        return addresses && { key, addresses };
-      }
-    }
-  }
-
-  event(kind: Kind, key: string): StateEvent {
-    const object = this.object(kind, key);
-    return (
-      object === undefined ? { kind, change: "delete", key } : { kind, change: "upsert", key, object }
-    ) as StateEvent;
-  }
-
-  touch(kind: Kind, key: string): void {
-    this.pending[kind].push(this.event(kind, key));
-  }
-
-  everything(): StateEvent[] {
-    const stores = {
-      node: this.nodes,
-      namespace: this.namespaces,
-      pod: this.pods,
-      policy: this.policies,
-      domain: this.domains,
-    };
-    return kinds.flatMap((kind) => [...stores[kind].keys()].map((key) => this.event(kind, key)));
-  }
-}
 
 type Database = Map<string, Bundle>;
 
@@ -171,7 +78,7 @@ function shuffled<T>(list: readonly T[], ranks: readonly number[]): T[] {
 }
 
 interface Step {
-  readonly act: (town: Town) => void;
+  readonly act: (town: ChangingTown) => void;
   readonly hear?: { readonly kind: Kind; readonly count: number } | "all" | "flush";
   [fc.toStringMethod](): string;
 }
@@ -190,9 +97,7 @@ function sceneStep(of: SceneStep): Step {
   switch (of.kind) {
     case "policy":
       return step(text, (town) => {
-        const id = `${of.policy.kind}/${keyOf(of.policy)}`;
-        town.policies.set(id, of.policy);
-        town.touch("policy", id);
+        town.setPolicy(of.policy);
       });
     case "remove":
       return step(text, (town) => {
@@ -326,7 +231,7 @@ it("rows of policies depend on the current state, whatever came before it and in
       fc.array(fc.nat(40), { maxLength: 30 }),
       (families, history, order) => {
         const network = networks[families];
-        const town = new Town();
+        const town = new ChangingTown();
         const database: Database = new Map();
         const graph = newGraph(network, database);
         const hear = (count: number, kind: Kind): void => {
