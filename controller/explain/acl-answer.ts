@@ -36,7 +36,12 @@ function originOf(owner: string | undefined, policyAt: PolicyAt): AclRuleOrigin 
     direction,
     ...(rule === undefined ? {} : { rule }),
     ...(ruleName === undefined ? {} : { ruleName }),
-    part: origin.rule === "isolation" || origin.rule === "overflow" ? origin.rule : piece === "rest" ? "rest" : "rule",
+    part:
+      origin.rule === "isolation" || origin.rule === "overflow"
+        ? origin.rule
+        : piece.startsWith("rest")
+          ? "rest"
+          : "rule",
     logged,
     ...(pass === undefined ? {} : { pass }),
   };

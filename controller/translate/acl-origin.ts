@@ -11,7 +11,7 @@ export interface AclOrigin {
    * again above a Pass: else the tenant's two ACLs do); `overflow` for the one ACL of a policy for which priorities are too few: it drops all.
    */
   readonly rule: number | "isolation" | "overflow";
-  /** Tells the ACLs of one rule apart; `rest` is of a Pass that is compiled away, and lets through what nobody decided. */
+  /** Tells the ACLs of one rule apart, such as `ipv4-tcp`; what begins with `rest` is of a Pass that is compiled away, and lets through what nobody decided. */
   readonly piece: string;
   /** It stands for the same as another one, over pods whose namespace logs. */
   readonly logged: boolean;
@@ -26,7 +26,7 @@ const kinds: Readonly<Record<string, PolicyKind>> = {
   ClusterNetworkPolicy: "ClusterNetworkPolicy",
 };
 
-/** The part of an ACL's owner: `ingress.0.allow`, `egress.2.http-8080.logged`, `ingress.0.allow@AdminNetworkPolicy/web:3`. */
+/** The part of an ACL's owner: `ingress.0.all`, `egress.2.ipv4-tcp-http-8080.logged`, `ingress.0.ipv6@AdminNetworkPolicy/web:3`. */
 export function aclPart({ direction, rule, piece, logged, pass }: Omit<AclOrigin, "kind" | "key">): string {
   const suffix = pass === undefined ? "" : `@${pass.policy}:${pass.rule}`;
   return `${direction}.${rule}.${piece}${logged ? ".logged" : ""}${suffix}`;

@@ -23,7 +23,7 @@ export function isolationBundle(layout: PolicyLayout): Bundle {
         tier: "NetworkPolicy",
         action: "drop",
         group: group.name,
-        match: [],
+        alternatives: [[]],
         log: logColumns(undefined),
       },
       layout,

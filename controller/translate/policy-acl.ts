@@ -21,18 +21,22 @@ export interface AclInput {
   readonly action: "allow" | "allow-related" | "allow-stateless" | "drop" | "pass";
   /** The name of the pods' port group; absent for those of a whole switch. */
   readonly group: string | undefined;
-  /** What else it matches; empty strings say nothing. */
-  readonly match: readonly string[];
+  /** What else it matches: any of these, each a list of what has to hold; empty texts say nothing. */
+  readonly alternatives: readonly (readonly string[])[];
   readonly log: DesiredRow["columns"];
 }
 
 /** An ACL of pods. */
 export function aclRow(
-  { uuid, owner, direction, beforeBalancing, priority, tier, action, group, match, log }: AclInput,
+  { uuid, owner, direction, beforeBalancing, priority, tier, action, group, alternatives, log }: AclInput,
   layout: PolicyLayout,
 ): DesiredRow {
   const { port, columns } = stages[direction];
-  const said = match.filter((part) => part !== "");
+  const pods = group === undefined ? [] : [`${port} == @${group}`];
+  const clauses = alternatives.map((parts) => {
+    const said = parts.filter((part) => part !== "");
+    return [...pods, ...(said.length === 0 ? ["ip"] : said)].join(" && ");
+  });
   const ofTier = layout.tier[tier];
   return {
     table: "ACL",
@@ -42,9 +46,8 @@ export function aclRow(
       ...columns,
       ...(beforeBalancing === true ? { options: {} } : {}),
       priority,
-      match: [...(group === undefined ? [] : [`${port} == @${group}`]), ...(said.length === 0 ? ["ip"] : said)].join(
-        " && ",
-      ),
+      // Each alternative whole: what is left to distribute costs ovn-controller flows by products, this by sums.
+      match: clauses.length === 1 ? clauses[0] : clauses.map((clause) => `(${clause})`).join(" || "),
       action,
       ...(ofTier === undefined ? {} : { tier: ofTier }),
       ...log,

@@ -8,8 +8,8 @@ import { type Clause, clausesOf, commonClause } from "./policy-clauses.ts";
 import type { PolicyContext } from "./policy-context.ts";
 import { networkPolicyPriorities } from "./policy-layout.ts";
 import { logColumns, logName, podsOf } from "./policy-log.ts";
-import { peersMatch } from "./policy-peers.ts";
-import { portsMatch } from "./policy-ports.ts";
+import { type PeersMatch, peersMatches } from "./policy-peers.ts";
+import { type PortsMatch, portsMatches } from "./policy-ports.ts";
 import type { Pass } from "./policy-ranks.ts";
 import { possibleIntersection } from "./selector-contradiction.ts";
 
@@ -18,7 +18,8 @@ export function policyOwner({ kind, key }: Pick<PolicyRecord, "kind" | "key">): 
   return { kind, key };
 }
 
-type Place = Pick<AclOrigin, "direction" | "rule" | "piece" | "pass">;
+type RulePlace = Pick<AclOrigin, "direction" | "rule" | "pass">;
+type Place = RulePlace & Pick<AclOrigin, "piece">;
 
 const directions: readonly Direction[] = ["ingress", "egress"];
 
@@ -33,8 +34,8 @@ interface Standing {
 /** Rows of one policy in the making. */
 interface PolicyAcls {
   readonly bundle: Bundle;
-  /** Adds the ACL of a clause, and its logged twin where there has to be one; nothing when the clause can't match. */
-  add(place: Place, clause: Clause, standing: Standing): void;
+  /** Adds the ACLs of a clause, and their logged twins where there have to be some; nothing when the clause can't match. */
+  add(rule: RulePlace, clause: Clause, standing: Standing): void;
 }
 
 function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): PolicyAcls {
@@ -45,7 +46,7 @@ function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): 
     place: Place,
     { priority, action }: Standing,
     subject: PodSelector,
-    match: readonly string[],
+    alternatives: readonly (readonly string[])[],
     log: "silent" | "logged" | "twin",
   ): void => {
     const owner = ownerText(policyOwner({ kind, key }), aclPart({ ...place, logged: log === "twin" }));
@@ -54,29 +55,43 @@ function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): 
     const group = sets.group(subject);
     const columns = logColumns(log === "silent" ? undefined : logName({ kind, key, ...place }));
     rows.push(
-      aclRow({ uuid, owner, direction, priority, tier, action, group: group.name, match, log: columns }, layout),
+      aclRow({ uuid, owner, direction, priority, tier, action, group: group.name, alternatives, log: columns }, layout),
     );
     memberships.push(groupAcl(group.uuid, uuid));
   };
   return {
     bundle: { rows, memberships },
-    add(place, { subject, peers, ports }, standing) {
-      const ofPeers = peersMatch(peers, place.direction, network.families, sets);
-      if (ofPeers === undefined) return;
-      const match = [ofPeers, portsMatch(ports)];
+    add(rule, { piece, subject, peers, ports }, standing) {
+      const { direction } = rule;
       const namespaces = standing.action === "drop" ? logged.deny : logged.allow;
-      if (kind === "NetworkPolicy") {
-        put(place, standing, subject, match, namespaces.includes(namespaceOf(key)) ? "logged" : "silent");
-        return;
-      }
-      put(place, standing, subject, match, "silent");
+      const isLogged = kind === "NetworkPolicy" && namespaces.includes(namespaceOf(key));
       // What is left to others, and what gets through because nobody decided, isn't a decision.
-      if (namespaces.length === 0 || standing.action === "pass" || standing.isDefault === true) return;
-      const inThose = possibleIntersection(subject, podsOf(namespaces));
-      if (inThose === undefined) return;
-      put(place, { ...standing, priority: standing.priority + 1 }, inThose, match, "twin");
+      const inThose =
+        kind === "NetworkPolicy" || namespaces.length === 0 || standing.action === "pass" || standing.isDefault === true
+          ? undefined
+          : possibleIntersection(subject, podsOf(namespaces));
+      for (const ofPeers of peersMatches(peers, direction, network.families, sets)) {
+        for (const ofPorts of portsMatches(ports)) {
+          const place = { ...rule, piece: pieceOf(standing, ofPeers, ofPorts, piece) };
+          const alternatives = ofPeers.texts.map((text) => [text, ofPorts.text]);
+          put(place, standing, subject, alternatives, isLogged ? "logged" : "silent");
+          if (inThose === undefined) continue;
+          put(place, { ...standing, priority: standing.priority + 1 }, inThose, alternatives, "twin");
+        }
+      }
     },
   };
+}
+
+/** `ipv4-tcp`, `ipv6`, `tcp-http-8080`; `all` for all of IP and everybody. */
+function pieceOf({ isDefault }: Standing, { family }: PeersMatch, { protocol }: PortsMatch, ofClause: string): string {
+  const parts = [
+    isDefault === true ? "rest" : "",
+    family === undefined ? "" : `ipv${family}`,
+    protocol ?? "",
+    ofClause,
+  ];
+  return parts.filter((part) => part !== "").join("-") || "all";
 }
 
 const namespaceOf = (key: string): string => key.slice(0, key.indexOf("/"));
@@ -92,7 +107,7 @@ interface RuleInput {
 
 function addClauses({ acls, rule, clauses }: RuleInput, standing: Standing): void {
   for (const clause of clauses) {
-    acls.add({ direction: rule.direction, rule: rule.index, piece: clause.piece, pass: undefined }, clause, standing);
+    acls.add({ direction: rule.direction, rule: rule.index, pass: undefined }, clause, standing);
   }
 }
 
@@ -110,7 +125,7 @@ function addAgain(
       for (const clause of clauses) {
         const common = commonClause(clause, ofPass);
         if (common === undefined) continue;
-        acls.add({ direction, rule, piece: common.piece, pass: origin }, common, standing(pass));
+        acls.add({ direction, rule, pass: origin }, common, standing(pass));
       }
     }
   }
@@ -148,16 +163,15 @@ function addAdminRule(input: RuleInput): void {
     .passes(direction)
     .find((other) => other.rule.index === index && policyId(other.policy) === id);
   if (pass === undefined) return;
+  const place: RulePlace = { direction, rule: index, pass: undefined };
   for (const clause of clauses) {
-    const piece = clause.piece === "numbers" ? "rest" : `rest-${clause.piece}`;
-    const place = { direction, rule: index, piece, pass: undefined };
     acls.add(place, clause, { priority: pass.rest, action: "allow-related", isDefault: true });
   }
 }
 
 const adders = { Admin: addAdminRule, NetworkPolicy: addNetworkPolicyRule, Baseline: addBaselineRule } as const;
 
-const everything = { piece: "numbers", peers: "any", ports: "any" } as const;
+const everything = { piece: "", peers: "any", ports: "any" } as const;
 
 /**
  * That a NetworkPolicy isolates is told by pods' memberships in the tenant's groups. Only what has to be logged, and what has to
@@ -168,7 +182,7 @@ function addIsolation(acls: PolicyAcls, policy: PolicyRecord, subject: PodSelect
   const isLogged = context.logged.deny.includes(namespaceOf(policy.key));
   for (const direction of policy.isolates) {
     if (isLogged) {
-      const place: Place = { direction, rule: "isolation", piece: clause.piece, pass: undefined };
+      const place: RulePlace = { direction, rule: "isolation", pass: undefined };
       acls.add(place, clause, { priority: networkPolicyPriorities.isolation + 1, action: "drop" });
     }
     const again = ({ isolation }: Pass): Standing => ({ priority: isolation, action: "drop" });
@@ -189,7 +203,7 @@ export function policyBundle(policy: PolicyRecord, context: PolicyContext): Bund
   for (const direction of directions) {
     const overflow = context.ranks.overflow(policy, direction);
     if (overflow === undefined) continue;
-    const place: Place = { direction, rule: "overflow", piece: everything.piece, pass: undefined };
+    const place: RulePlace = { direction, rule: "overflow", pass: undefined };
     acls.add(place, { ...everything, subject }, { priority: overflow, action: "drop" });
   }
   for (const rule of policy.rules) {

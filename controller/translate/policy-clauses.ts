@@ -7,7 +7,7 @@ import { possibleIntersection } from "./selector-contradiction.ts";
 
 /** What one ACL can match: a part of what a rule does. */
 export interface Clause {
-  /** Tells the clauses of a rule apart: `numbers`, or `tcp-http-8080`. */
+  /** Tells the clauses of a rule apart: `http-8080`, or empty for ports by number. */
   readonly piece: string;
   /** Whose pods' traffic. One selector, so that a match names one port group: one of which a switch has no port is an error there. */
   readonly subject: PodSelector;
@@ -36,7 +36,7 @@ type NamedPort = Extract<Exclude<PolicyRule["ports"], "any">[number], { readonly
 function namedIngress(subject: PodSelector, rule: PolicyRule, port: NamedPort, sets: PolicySets): Clause[] {
   const { protocol, name } = port;
   return sets.portNumbers(subject, protocol, name).map((number) => ({
-    piece: `${protocol}-${name}-${number}`,
+    piece: `${name}-${number}`,
     subject: withPort(subject, protocol, name, number),
     peers: peersOf(rule.peers),
     ports: onePort(protocol, number),
@@ -57,7 +57,7 @@ function namedEgress(subject: PodSelector, rule: PolicyRule, port: NamedPort, se
     }
   }
   return [...byNumber].map(([number, peers]) => ({
-    piece: `${protocol}-${name}-${number}`,
+    piece: `${name}-${number}`,
     subject,
     peers,
     ports: onePort(protocol, number),
@@ -68,7 +68,7 @@ function namedEgress(subject: PodSelector, rule: PolicyRule, port: NamedPort, se
 export function clausesOf(subject: PodSelector, rule: PolicyRule, sets: PolicySets): readonly Clause[] {
   const numbered = numberedPorts(rule.ports);
   const clauses: Clause[] =
-    numbered === undefined ? [] : [{ piece: "numbers", subject, peers: peersOf(rule.peers), ports: numbered }];
+    numbered === undefined ? [] : [{ piece: "", subject, peers: peersOf(rule.peers), ports: numbered }];
   if (rule.ports === "any") return clauses;
   const seen = new Set<string>();
   for (const port of rule.ports) {
@@ -87,6 +87,6 @@ export function commonClause(a: Clause, b: Clause): Clause | undefined {
   if (subject === undefined) return undefined;
   const peers = commonPeers(a.peers, b.peers);
   if (peers !== "any" && peers.length === 0) return undefined;
-  const pieces = [a, b].map(({ piece }) => piece);
-  return { piece: pieces.every((piece) => piece === "numbers") ? "numbers" : pieces.join("+"), subject, peers, ports };
+  const piece = [a.piece, b.piece].filter((text) => text !== "").join("+");
+  return { piece, subject, peers, ports };
 }

@@ -11,7 +11,7 @@ import { tenantOwner } from "./tenant-owner.ts";
 
 const silent = logColumns(undefined);
 
-type Rule = Pick<AclInput, "direction" | "beforeBalancing" | "priority" | "tier" | "action" | "match">;
+type Rule = Pick<AclInput, "direction" | "beforeBalancing" | "priority" | "tier" | "action" | "alternatives">;
 
 function row(owner: Owner, part: string, group: string | undefined, rule: Rule, layout: PolicyLayout): DesiredRow {
   const text = ownerText(owner, `policy.${part}`);
@@ -25,7 +25,7 @@ function row(owner: Owner, part: string, group: string | undefined, rule: Rule, 
  */
 const sctpAnswer = "sctp.src < 32768 && sctp.dst >= 32768";
 
-const fromItself = `(ip4.src == ${hairpinAddresses[4]} || ip6.src == ${hairpinAddresses[6]})`;
+const fromItself = [`ip4.src == ${hairpinAddresses[4]}`, `ip6.src == ${hairpinAddresses[6]}`];
 
 /** What holds for pods that some policy selects, whatever it says. */
 function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
@@ -38,7 +38,7 @@ function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
         direction: "ingress",
         // It also makes the switch a stateful one, on which answers pass: drops alone would not.
         action: "allow-related",
-        match: [fromItself],
+        alternatives: fromItself.map((source) => [source]),
       },
     ],
     // Not committed once more: without ports an association would be in the way of itself.
@@ -49,15 +49,15 @@ function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
         priority: infrastructurePriorities.sctpHairpin,
         direction: "ingress",
         action: "allow-stateless",
-        match: [fromItself, "sctp"],
+        alternatives: fromItself.map((source) => [source, "sctp"]),
       },
     ],
     // Tracked, since it may have to be translated back; but not committed: `ct.new` holds only once it was looked up.
     [
       "sctp.answers.ingress",
-      { ...always, direction: "ingress", action: "allow-stateless", match: [sctpAnswer, "ct.new"] },
+      { ...always, direction: "ingress", action: "allow-stateless", alternatives: [[sctpAnswer, "ct.new"]] },
     ],
-    ["sctp.answers.egress", { ...always, direction: "egress", action: "allow-related", match: [sctpAnswer] }],
+    ["sctp.answers.egress", { ...always, direction: "egress", action: "allow-related", alternatives: [[sctpAnswer]] }],
     [
       "sctp.ingress",
       {
@@ -66,7 +66,7 @@ function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
         tier: "Baseline",
         action: "allow-stateless",
         // A pod's own packets come round with the address that they shall have only after another look into conntrack.
-        match: ["sctp.dst < 32768", "flags.loopback == 0"],
+        alternatives: [["sctp.dst < 32768", "flags.loopback == 0"]],
       },
     ],
   ];
@@ -82,12 +82,23 @@ export function switchAcls(
   layout: PolicyLayout,
 ): readonly DesiredRow[] {
   const last = { priority: lastPriorities.sctp, tier: "Baseline", action: "allow-stateless" } as const;
-  const within = families.map(({ family, cluster }) => `ip${family}.dst == ${cluster.text}`).join(" || ");
-  const match = ["sctp", families.length === 1 ? within : `(${within})`];
+  const within = families.map(({ family, cluster }) => ["sctp", `ip${family}.dst == ${cluster.text}`]);
   return [
     // Before load balancing: there all that no ACL matches is marked to be committed.
-    row(owner, "sctp.egress", undefined, { ...last, direction: "egress", beforeBalancing: true, match }, layout),
-    row(owner, "sctp.ingress", undefined, { ...last, direction: "ingress", match: ["sctp", "ct.new"] }, layout),
+    row(
+      owner,
+      "sctp.egress",
+      undefined,
+      { ...last, direction: "egress", beforeBalancing: true, alternatives: within },
+      layout,
+    ),
+    row(
+      owner,
+      "sctp.ingress",
+      undefined,
+      { ...last, direction: "ingress", alternatives: [["sctp", "ct.new"]] },
+      layout,
+    ),
   ];
 }
 

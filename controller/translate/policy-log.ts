@@ -44,9 +44,9 @@ function fitting(text: string): string {
   return `${text.slice(0, longestName - hashLength - 1)}~${textKey("name", text).slice(0, hashLength)}`;
 }
 
-/** What lines of the log call an ACL: `NP/shop/web:ingress:0`; a different name for each. */
+/** What lines of the log call an ACL: `NP/shop/web:ingress:0.ipv4-tcp`; a different name for each. */
 export function logName({ kind, key, direction, rule, piece, pass }: Omit<AclOrigin, "logged">): string {
-  const place = piece === "numbers" ? `${rule}` : `${rule}.${piece}`;
+  const place = piece === "all" ? `${rule}` : `${rule}.${piece}`;
   return fitting(
     `${shortKinds[kind]}/${key}:${direction}:${place}${pass === undefined ? "" : `@${pass.policy}:${pass.rule}`}`,
   );

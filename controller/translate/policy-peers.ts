@@ -1,6 +1,8 @@
+import type { Family } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Direction, Peer } from "../state/policy.ts";
 import { coverage } from "./address-blocks.ts";
+import { oneOf } from "./match.ts";
 import type { AddressSetContent, PolicySets } from "./policy-sets.ts";
 import { possibleIntersection } from "./selector-contradiction.ts";
 
@@ -85,30 +87,37 @@ function setNames(term: PeerTerm, { family, cluster }: Families[number], sets: P
   return names;
 }
 
+/** What an ACL's match says of peers. */
+export interface PeersMatch {
+  /** Undefined for everybody. */
+  readonly family: Family | undefined;
+  /** Any of these; an empty one for everybody. */
+  readonly texts: readonly string[];
+}
+
 /**
- * As an ACL's match says it, with parentheses where it needs them; empty for everybody.
- * @returns undefined when it can match nobody
+ * One for each family: with both in one match, flows would multiply, and ovn-controller would make all of them anew for each
+ * address that comes to a set. None for nobody.
  */
-export function peersMatch(
+export function peersMatches(
   peers: Peers,
   direction: Direction,
   families: Families,
   sets: PolicySets,
-): string | undefined {
-  if (peers === "any") return "";
-  const parts = families.flatMap((family) => {
-    const field = `ip${family.family}.${direction === "ingress" ? "src" : "dst"}`;
+): readonly PeersMatch[] {
+  if (peers === "any") return [{ family: undefined, texts: [""] }];
+  return families.flatMap((network): PeersMatch[] => {
+    const { family } = network;
+    const field = `ip${family}.${direction === "ingress" ? "src" : "dst"}`;
     const terms = peers.flatMap((term) => {
-      const names = setNames(term, family, sets);
+      const names = setNames(term, network, sets);
       return names === undefined ? [] : [names];
     });
     const single = [...new Set(terms.flatMap((names) => (names.length === 1 ? names : [])))];
-    const several = terms.flatMap((names) =>
-      names.length > 1 ? [`(${names.map((name) => `${field} == ${name}`).join(" && ")})`] : [],
-    );
-    if (single.length === 0) return several;
-    return [`${field} == ${single.length === 1 ? single[0] : `{${single.join(", ")}}`}`, ...several];
+    const several = terms
+      .filter(({ length }) => length > 1)
+      .map((names) => names.map((name) => `${field} == ${name}`).join(" && "));
+    const texts = single.length === 0 ? several : [`${field} == ${oneOf(single)}`, ...several];
+    return texts.length === 0 ? [] : [{ family, texts }];
   });
-  if (parts.length === 0) return undefined;
-  return parts.length === 1 ? parts[0] : `(${parts.join(" || ")})`;
 }

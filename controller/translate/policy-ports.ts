@@ -1,4 +1,5 @@
 import type { PortMatch, TransportProtocol } from "../state/policy.ts";
+import { oneOf } from "./match.ts";
 
 /** Port numbers, both ends in it. */
 export interface PortRange {
@@ -55,19 +56,26 @@ export function commonPorts(a: Ports, b: Ports): Ports | undefined {
   return byProtocol.size === 0 ? undefined : byProtocol;
 }
 
-function protocolMatch(protocol: TransportProtocol, ranges: readonly PortRange[]): string[] {
-  if (ranges.some(({ first, last }) => first === whole.first && last === whole.last)) return [protocol];
+function protocolMatch(protocol: TransportProtocol, ranges: readonly PortRange[]): string {
+  if (ranges.some(({ first, last }) => first === whole.first && last === whole.last)) return protocol;
   const single = ranges.filter(({ first, last }) => first === last).map(({ first }) => first);
   const spans = ranges
     .filter(({ first, last }) => first !== last)
     .map(({ first, last }) => `${first} <= ${protocol}.dst <= ${last}`);
-  if (single.length === 0) return spans;
-  return [`${protocol}.dst == ${single.length === 1 ? single[0] : `{${single.join(", ")}}`}`, ...spans];
+  const parts = single.length === 0 ? spans : [`${protocol}.dst == ${oneOf(single)}`, ...spans];
+  return parts.length === 1 ? (parts[0] ?? "") : `(${parts.join(" || ")})`;
 }
 
-/** As an ACL's match says it; empty for all of IP. */
-export function portsMatch(ports: Ports): string {
-  if (ports === "any") return "";
-  const parts = [...ports].flatMap(([protocol, ranges]) => protocolMatch(protocol, ranges));
-  return parts.length === 1 ? (parts[0] ?? "") : `(${parts.join(" || ")})`;
+/** What an ACL's match says of ports. */
+export interface PortsMatch {
+  /** Undefined for all of IP. */
+  readonly protocol: TransportProtocol | undefined;
+  /** Empty for all of IP. */
+  readonly text: string;
+}
+
+/** One for each protocol: of several in one match, flows would multiply. */
+export function portsMatches(ports: Ports): readonly PortsMatch[] {
+  if (ports === "any") return [{ protocol: undefined, text: "" }];
+  return [...ports].map(([protocol, ranges]) => ({ protocol, text: protocolMatch(protocol, ranges) }));
 }
