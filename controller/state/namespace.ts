@@ -2,7 +2,7 @@ import { logPolicyAnnotationKey } from "@ovenbird/kube";
 import { type Labels, projectLabels } from "./labels.ts";
 import { metadataOf, objectAt, textAt } from "./raw-object.ts";
 
-const logPolicies = ["deny", "allow", "all"] as const;
+export const logPolicies = ["deny", "allow", "all"] as const;
 /** What of the decisions of policies over a namespace's pods is logged. */
 export type LogPolicy = (typeof logPolicies)[number];
 
