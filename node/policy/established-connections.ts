@@ -56,9 +56,11 @@ const longestGatherMs = 100;
  * already is known by then, and those are gone.
  */
 const secondLookMs = 500;
-/** After a look, vswitchd is left alone for this many times as long as the look took. */
+/** After a look, vswitchd is left alone for this many times as long as the look took, but for no longer than a verdict may wait. */
 const restShare = 4;
-const longestRestMs = 5_000;
+const longestRestMs = 400;
+/** After a look that failed. */
+const retryMs = 5_000;
 /** Connections on trial at a time. */
 const batchSize = 500;
 const reconnectMs = { first: 200, last: 10_000 } as const;
@@ -186,7 +188,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
         if (!closed && problem !== lastProblem)
           logger.warn({ err: error }, "established connections could not be judged, will try again");
         lastProblem = problem;
-        seen = { changes: mergeOf(asked, seen?.changes), dueAt: performance.now() + longestRestMs };
+        seen = { changes: mergeOf(asked, seen?.changes), dueAt: performance.now() + retryMs };
       })
       .finally(() => {
         running = undefined;

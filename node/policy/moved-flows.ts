@@ -48,10 +48,19 @@ export function createMovedFlows(options: {
         if (answeredBy === keyOf(connection.to) || gone.has(answeredBy)) stuck.push(connection);
       }
     }
-    for (const connection of stuck) await forget(connection);
-    if (stuck.length === 0) return;
-    forgotten(stuck.length);
-    logger.info({ connections: stuck.length }, "forgot UDP connections to Services that stood with a former backend");
+    let count = 0;
+    for (const connection of stuck) {
+      try {
+        await forget(connection);
+        count += 1;
+      } catch (error) {
+        // Most likely it has ended by itself meanwhile.
+        logger.debug({ err: error }, "a UDP connection to a former backend could not be forgotten");
+      }
+    }
+    if (count === 0) return;
+    forgotten(count);
+    logger.info({ connections: count }, "forgot UDP connections to Services that stood with a former backend");
   }
 
   function lookAfter(ms: number, moves: Moves, done: () => void): void {
