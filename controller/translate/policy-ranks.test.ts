@@ -55,7 +55,7 @@ describe("rules of the Admin tier", () => {
   });
 
   it("follow each other without gaps where one priority has too many levels", () => {
-    const many = Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? "allow" : "deny") as const);
+    const many = Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? ("allow" as const) : ("deny" as const)));
     const [first = [], second] = prioritiesOf([admin("a", 5, ...many), admin("b", 900, "deny")]);
     expect(first[0]).toBe(32498);
     expect(second).toEqual([32498 - 24]);
@@ -74,7 +74,9 @@ describe("rules of the Admin tier", () => {
   });
 
   it("drop all of their subject's when there are more than priorities", () => {
-    const alternating = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? "allow" : "deny") as const);
+    const alternating = Array.from({ length: 100 }, (_, index) =>
+      index % 2 === 0 ? ("allow" as const) : ("deny" as const),
+    );
     const policies = Array.from({ length: 120 }, (_, index) => admin(`p${index}`, index, ...alternating));
     const ranks = rankPolicies(policies, bands);
     expect(policies.filter((policy) => ranks.overflow(policy, "ingress") !== undefined)).toHaveLength(10);
