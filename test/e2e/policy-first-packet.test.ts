@@ -162,6 +162,45 @@ describe("pods that are flooded from before they exist, and send from the moment
   });
 });
 
+describe("pods that others shut out by what they are, whatever node those are on", () => {
+  it("send nothing that arrives, in forty creations", async () => {
+    const inside = { namespaces: { matchLabels: { "kubernetes.io/metadata.name": "banned" } } };
+    await cluster.client.create(namespaces, {}, { apiVersion: "v1", kind: "Namespace", metadata: { name: "banned" } });
+    await cluster.client.create(
+      adminNetworkPolicies,
+      {},
+      {
+        apiVersion: "policy.networking.k8s.io/v1alpha1",
+        kind: "AdminNetworkPolicy",
+        metadata: { name: "no-banned" },
+        spec: {
+          priority: 5,
+          subject: { namespaces: { matchLabels: { "kubernetes.io/metadata.name": "default" } } },
+          ingress: [{ action: "Deny", from: [inside] }],
+          egress: [{ action: "Deny", to: [inside] }],
+        },
+      },
+    );
+    const banned: string[] = [];
+    const open: string[] = [];
+    for (let round = 0; round < 8; round += 1) {
+      await scene.aim(6);
+      banned.push(
+        ...(await scene.create(
+          numbered(round * 5, 5, (index) => ({ name: `banned-${index}` })),
+          "banned",
+        )),
+      );
+      open.push(...(await scene.create([{ name: `open-${30 + round}` }])));
+      await delay(100);
+      await scene.quiet();
+    }
+    const packets = await scene.arrived();
+    expect(forbidden(packets, banned)).toEqual([]);
+    expect(missed(packets, open)).toEqual([]);
+  });
+});
+
 /** Who may have to do with nobody of namespace `default`. */
 const tierPolicy = (tier: string) => {
   const peers = [{ namespaces: { matchLabels: { "kubernetes.io/metadata.name": "default" } } }];
