@@ -189,7 +189,7 @@ export function createGraph(options: GraphOptions): Graph {
       const policyChanges = policies.flush();
       for (const key of podSets.flushPlaces()) pods.touch(key);
       const restored = ipam.takeRestoredOwners();
-      const podChanges = pods.flush(restored);
+      const podChanges = pods.flush(restored, policyChanges.changed.length > 0);
       const sets: SetChanges = { came: [], left: [] };
       podSets.flushRows(sets);
       contentSets.flush(sets);

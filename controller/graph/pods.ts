@@ -36,8 +36,11 @@ export interface PodGraph {
    * @returns the nodes whose blocks lost a pod
    */
   release(all: boolean): ReadonlySet<string>;
-  /** @param restored owners that had rows before the start: their pods are not new */
-  flush(restored: ReadonlySet<string>): PodChanges;
+  /**
+   * @param restored owners that had rows before the start: their pods are not new
+   * @param inSteps whether pods stay in groups that shut them until what else changes is in place
+   */
+  flush(restored: ReadonlySet<string>, inSteps: boolean): PodChanges;
   bundleOf(key: string): PodBundle | undefined;
   /** The pod whose port has the address. */
   at(address: string): string | undefined;
@@ -192,7 +195,7 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
       }
       return vacated;
     },
-    flush(restored) {
+    flush(restored, inSteps) {
       const gone: BundleChange[] = [];
       const changed: BundleChange[] = [];
       const renewed: BundleChange[] = [];
@@ -215,7 +218,7 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
         else if (fresh.has(key)) renewed.push(change);
         else if (before === undefined) changed.push(change);
         else {
-          const guarded = before.reservation === port.reservation ? port.keepingGuards(before) : port;
+          const guarded = inSteps && before.reservation === port.reservation ? port.keepingGuards(before) : port;
           if (guarded !== before) changed.push({ owner, bundle: guarded });
           if (guarded !== port) opened.push(change);
         }

@@ -73,6 +73,19 @@ export interface SetChanges {
   readonly left: BundleChange[];
 }
 
+/** Whether a bundle has nothing that the former one lacks, nor lacks members of what it keeps. */
+function isWithin(now: Bundle, before: Bundle | undefined): boolean {
+  const present = new Set(now.rows.map(({ uuid }) => uuid));
+  const former = new Set(before?.rows.map(({ uuid }) => uuid));
+  if (now.rows.some(({ uuid }) => !former.has(uuid))) return false;
+  const kept = before?.memberships.filter(({ row }) => present.has(row)) ?? [];
+  const members = new Set(kept.map(({ row, member }) => `${row} ${member}`));
+  return (
+    kept.length === now.memberships.length &&
+    now.memberships.every(({ row, member }) => members.has(`${row} ${member}`))
+  );
+}
+
 /** Notes how a bundle changed. */
 export function noteChange(
   changes: SetChanges,
@@ -86,7 +99,7 @@ export function noteChange(
     if (now !== undefined) changes.came.push({ owner, bundle: now });
     return;
   }
-  if (now !== undefined) {
+  if (now !== undefined && !isWithin(now, before)) {
     const gone = new Set(going.map(({ uuid }) => uuid));
     const memberships = before?.memberships.filter(({ row }) => gone.has(row)) ?? [];
     const bundle = { rows: [...now.rows, ...going], memberships: [...now.memberships, ...memberships] };
