@@ -104,6 +104,22 @@ function addressesIn(family: Family, texts: readonly string[]): Address[] {
   });
 }
 
+/** The nodes are the same for many sets, which are made anew together. */
+const parsedNodes = new WeakMap<readonly PolicyNode[], Map<Family, readonly NodeAddresses[]>>();
+
+function nodesIn(family: Family, nodes: readonly PolicyNode[]): readonly NodeAddresses[] {
+  const byFamily = parsedNodes.get(nodes) ?? new Map<Family, readonly NodeAddresses[]>();
+  parsedNodes.set(nodes, byFamily);
+  const known =
+    byFamily.get(family) ??
+    nodes.map(({ internal, management }) => ({
+      internal: addressesIn(family, internal),
+      management: addressesIn(family, management),
+    }));
+  byFamily.set(family, known);
+  return known;
+}
+
 const single = ({ value }: Address): Range => ({ first: value, last: value });
 
 /**
@@ -138,10 +154,7 @@ export function networkMembers(
   family: Family,
   nodes: readonly PolicyNode[],
 ): readonly string[] {
-  const ofFamily = nodes.map(({ internal, management }) => ({
-    internal: addressesIn(family, internal),
-    management: addressesIn(family, management),
-  }));
+  const ofFamily = nodesIn(family, nodes);
   const ranges = (list: readonly AddressBlock[]): Range[] =>
     merged(list.flatMap((block) => blockRanges(family, block, ofFamily)));
   const held = within.map(ranges).reduce(common, ranges(blocks));
