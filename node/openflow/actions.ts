@@ -62,7 +62,7 @@ export interface FlowActions {
 
 /** Reads a flow's instructions, from `at` to `end`. */
 export function readInstructions(bytes: Buffer, at: number, end: number): FlowActions {
-  const sets: FlowMatch = { registers: new Map(), hasConjunctionId: false, fields: 0 };
+  const sets: FlowMatch = { registers: new Map(), fields: 0 };
   let resubmitTable: number | undefined;
   for (let instruction = at; instruction + 8 <= end; ) {
     const length = bytes.readUInt16BE(instruction + 2);

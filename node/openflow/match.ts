@@ -14,7 +14,7 @@ const basicField = {
   ipv6Source: 26,
   ipv6Destination: 27,
 } as const;
-const niciraField = { conjunctionId: 37, firstWideRegister: 111, conntrackMark: 107 } as const;
+const niciraField = { firstWideRegister: 111, conntrackMark: 107 } as const;
 
 /** What a register must be: bits that are 0 in `mask` don't matter. */
 export interface RegisterMatch {
@@ -40,7 +40,6 @@ export interface FlowMatch {
   source?: AddressMatch;
   destination?: AddressMatch;
   udpDestination?: number;
-  hasConjunctionId: boolean;
   /** How many fields it has at all, prerequisites included. */
   fields: number;
 }
@@ -48,7 +47,7 @@ export interface FlowMatch {
 /** Reads an `ofp_match`. @returns the match, and where the next structure begins */
 export function readMatch(bytes: Buffer, offset: number): { readonly match: FlowMatch; readonly end: number } {
   const length = bytes.readUInt16BE(offset + 2);
-  const match: FlowMatch = { registers: new Map(), hasConjunctionId: false, fields: 0 };
+  const match: FlowMatch = { registers: new Map(), fields: 0 };
   let at = offset + 4;
   const last = offset + length;
   while (at + 4 <= last) {
@@ -72,7 +71,6 @@ export function readField(bytes: Buffer, at: number, match: FlowMatch): void {
     if (field < 16) readRegisters(bytes, value, mask, size, field, match);
     else if (field >= niciraField.firstWideRegister && field < niciraField.firstWideRegister + 4)
       readRegisters(bytes, value, mask, size, (field - niciraField.firstWideRegister) * 4, match);
-    else if (field === niciraField.conjunctionId) match.hasConjunctionId = true;
   } else if (oxmClass === basic) readBasic(bytes, value, mask, size, field, match);
 }
 

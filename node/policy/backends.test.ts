@@ -15,7 +15,6 @@ const flow: FlowMatch = {
   source: address("0af40003"),
   destination: address("0af40003"),
   udpDestination: 5353,
-  hasConjunctionId: false,
   fields: 8,
 };
 

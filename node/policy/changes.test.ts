@@ -2,10 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { FlowMatch } from "../openflow/index.ts";
 import { createChanges, isOfPolicy } from "./changes.ts";
 
-const flow = (match: Omit<Partial<FlowMatch>, "hasConjunctionId">): FlowMatch => ({
+const flow = (match: Partial<FlowMatch>) => ({
   metadata: 3,
   registers: new Map(),
-  hasConjunctionId: false,
   fields: 0,
   ...match,
 });

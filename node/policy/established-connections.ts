@@ -4,22 +4,13 @@ import type { Replica } from "ovsdb-client-ts";
 import type { Logger } from "../logger.ts";
 import { connectOpenFlow, type FlowUpdate, type OpenFlowConnection } from "../openflow/index.ts";
 import type { PodSource } from "../pods/index.ts";
-import { askVswitchd, type Datapath } from "../vswitchd/index.ts";
+import type { Datapath } from "../vswitchd/index.ts";
 import { addressOctets } from "./address-key.ts";
 import { readBackend } from "./backends.ts";
 import { type Changes, createChanges, isOfPolicy } from "./changes.ts";
-import { readUdpConnection, type UdpConnection } from "./connection.ts";
-import {
-  type Candidate,
-  candidateOf,
-  createJudge,
-  directions,
-  isBlocked,
-  keyOfTrial,
-  peerOf,
-  trialKey,
-  trialZones,
-} from "./judge.ts";
+import { createConntrack } from "./conntrack.ts";
+import { peerOf } from "./judge.ts";
+import { judgeConnections } from "./judge-connections.ts";
 import { type FlowPort, type LocalPort, learnPort, localPorts, physicalToLogicalTable } from "./local-ports.ts";
 import { createMovedFlows } from "./moved-flows.ts";
 import { askForOutputPort, egressTableOf, monitors } from "./session.ts";
@@ -61,11 +52,12 @@ const restShare = 4;
 const longestRestMs = 400;
 /** After a look that failed. */
 const retryMs = 5_000;
-/** Connections on trial at a time. */
-const batchSize = 500;
 const reconnectMs = { first: 200, last: 10_000 } as const;
-/** Up to that many ports are asked for one by one, more all at once. */
-const fewZones = 4;
+/** The table that is looked for among the flows of a port. */
+interface EgressLookup {
+  readonly port: LocalPort;
+  table: number | undefined;
+}
 
 /**
  * Sees to it that an established UDP connection that policies no longer allow ends in both directions. OVN judges what
@@ -89,8 +81,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   let lastProblem: string | undefined;
   const stopping = new AbortController();
 
-  let egressTable: number | undefined;
-  let soughtPort: LocalPort | undefined;
+  let sought: EgressLookup | undefined;
 
   let fresh = createChanges();
   /** Looked at once already, to be looked at again. */
@@ -100,34 +91,10 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   let restUntil = 0;
   let running: Promise<void> | undefined;
 
-  const datapathName = () => (datapath() === "netdev" ? "netdev@ovs-netdev" : "system@ovs-system");
-
-  /** @returns those of the zones that are wanted, some at a time */
-  async function* connections(
-    isWanted: (zone: number) => boolean,
-    only?: number,
-  ): AsyncGenerator<readonly UdpConnection[]> {
-    const filter = only === undefined ? [] : [`zone=${only}`];
-    for await (const lines of askVswitchd(rundir, "dpctl/dump-conntrack", [datapathName(), ...filter])) {
-      const found: UdpConnection[] = [];
-      for (const line of lines) {
-        const connection = readUdpConnection(line, isWanted);
-        if (connection !== undefined) found.push(connection);
-      }
-      yield found;
-    }
-  }
+  const conntrack = createConntrack(rundir, datapath);
 
   const moved = createMovedFlows({
-    connections: () => connections(() => true),
-    async forget({ zone, from, to }) {
-      const family = from.address.includes(":") ? "ct_ipv6" : "ct_nw";
-      const tuple = [
-        `${family}_src=${from.address},${family}_dst=${to.address}`,
-        `ct_nw_proto=17,ct_tp_src=${from.port},ct_tp_dst=${to.port}`,
-      ].join();
-      for await (const _ of askVswitchd(rundir, "dpctl/flush-conntrack", [`zone=${zone}`, tuple]));
-    },
+    conntrack,
     forgotten: (count) => metrics?.forgotten(count),
     logger,
   });
@@ -136,7 +103,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     for (const update of updates) {
       if (update.table === physicalToLogicalTable) learnPort(flowPorts, update);
       else if (update.event === "initial") {
-        if (soughtPort !== undefined) egressTable ??= egressTableOf(update, soughtPort);
+        if (sought !== undefined) sought.table ??= egressTableOf(update, sought.port);
       } else if (isOfPolicy(update.priority)) fresh.note(update.match());
       else {
         const backend = readBackend(update.match());
@@ -201,78 +168,30 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
 
   async function judge(changes: Changes): Promise<void> {
     const begin = performance.now();
-    const ports = new Map<number, LocalPort>();
-    for (const port of localPorts(replica, flowPorts, pods)) {
-      if (changes.mayConcern(port.datapath, port.key)) ports.set(port.zone, port);
-    }
-    const [first] = ports.values();
+    const ports = localPorts(replica, flowPorts, pods).filter((port) => changes.mayConcern(port.datapath, port.key));
+    const [first] = ports;
     if (changes.isEmpty || first === undefined || openFlow === undefined || !isOpen) return;
-    await findEgressTable(openFlow, first);
-    const zones = ports.size <= fewZones ? [...ports.keys()] : [undefined];
-    let judged = 0;
-    let lost = 0;
-    let batch: Candidate[] = [];
-    const flush = async () => {
-      for (const part of byDatapath(batch)) lost += await tryAll(part);
-      judged += batch.length;
-      batch = [];
-    };
-    for (const zone of zones) {
-      for await (const some of connections((one) => ports.has(one), zone)) {
-        for (const connection of some) {
-          const port = ports.get(connection.zone);
-          if (port === undefined || isBlocked(connection)) continue;
-          const candidate = candidateOf(connection, port);
-          if (candidate !== undefined && isConcerned(changes, candidate)) batch.push(candidate);
-        }
-        if (batch.length >= batchSize) await flush();
-      }
-    }
-    await flush();
-    metrics?.judged(judged, lost, (performance.now() - begin) / 1_000);
-    if (lost > 0) logger.info({ connections: judged, cut: lost }, "cut UDP connections that policies no longer allow");
+    const result = await judgeConnections({
+      conntrack,
+      openFlow,
+      ports,
+      egressTable: await findEgressTable(openFlow, first),
+      isConcerned: (candidate) =>
+        changes.concerns(candidate.port.datapath, candidate.port.key, addressOctets(peerOf(candidate))),
+    });
+    metrics?.judged(result.judged, result.cut, (performance.now() - begin) / 1_000);
+    if (result.cut > 0) logger.info(result, "cut UDP connections that policies no longer allow");
   }
 
-  /** @returns how many were cut */
-  async function tryAll(candidates: readonly Candidate[]): Promise<number> {
-    const connection = openFlow;
-    if (connection === undefined || egressTable === undefined || candidates.length === 0) return 0;
-    const judge = createJudge(connection, egressTable);
-    for (const candidate of candidates) judge.putOnTrial(candidate);
-    await connection.barrier();
-    let lost = 0;
-    for (const direction of directions) {
-      const onTrial = new Map<string, Candidate[]>();
-      for (const candidate of candidates) {
-        if (candidate.direction !== direction) continue;
-        const key = trialKey(candidate);
-        const same = onTrial.get(key);
-        if (same === undefined) onTrial.set(key, [candidate]);
-        else same.push(candidate);
-      }
-      if (onTrial.size === 0) continue;
-      const zone = trialZones[direction];
-      for await (const trials of connections((one) => one === zone, zone)) {
-        for (const trial of trials.filter(isBlocked)) {
-          for (const candidate of onTrial.get(keyOfTrial(trial)) ?? []) {
-            judge.cut(candidate);
-            lost += 1;
-          }
-        }
-      }
-      connection.flushZone(zone);
-    }
-    await connection.barrier();
-    return lost;
-  }
-
-  async function findEgressTable(connection: OpenFlowConnection, port: LocalPort): Promise<void> {
-    soughtPort = port;
-    egressTable = undefined;
+  /** Asked for each time: another version of ovn-controller may have taken over. */
+  async function findEgressTable(connection: OpenFlowConnection, port: LocalPort): Promise<number> {
+    const lookup: EgressLookup = { port, table: undefined };
+    sought = lookup;
     askForOutputPort(connection, port);
     await connection.barrier();
-    soughtPort = undefined;
-    if (egressTable === undefined) throw new Error("ovn-controller's flows for the local ports are not there");
+    sought = undefined;
+    if (lookup.table === undefined) throw new Error("ovn-controller's flows for the local ports are not there");
+    return lookup.table;
   }
 
   /** What changed meanwhile was not seen. */
@@ -320,15 +239,6 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       await running;
     },
   };
-}
-
-function isConcerned(changes: Changes, candidate: Candidate): boolean {
-  const { datapath, key } = candidate.port;
-  return changes.concerns(datapath, key, addressOctets(peerOf(candidate)));
-}
-
-function byDatapath(candidates: readonly Candidate[]): Iterable<readonly Candidate[]> {
-  return Map.groupBy(candidates, ({ port }) => port.datapath).values();
 }
 
 function mergeOf(one: Changes, other: Changes | undefined): Changes {

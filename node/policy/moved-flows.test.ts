@@ -16,10 +16,12 @@ describe("a UDP connection to a Service", () => {
   let forgotten: number[];
   const flows = () =>
     createMovedFlows({
-      async *connections() {
-        yield there;
+      conntrack: {
+        async *connections() {
+          yield there;
+        },
+        forget: async ({ from }) => void forgotten.push(from.port),
       },
-      forget: async ({ from }) => void forgotten.push(from.port),
       forgotten: () => undefined,
       logger,
     });

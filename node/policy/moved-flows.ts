@@ -1,6 +1,7 @@
 import type { Logger } from "../logger.ts";
 import type { Backend } from "./backends.ts";
 import type { Endpoint, UdpConnection } from "./connection.ts";
+import type { Conntrack } from "./conntrack.ts";
 
 /**
  * How long after a change connections are looked at, and how much later once more. OVN forgets a connection when its
@@ -24,13 +25,11 @@ export interface MovedFlows {
 const keyOf = ({ address, port }: Endpoint): string => `${address} ${port}`;
 
 export function createMovedFlows(options: {
-  /** All there are, some at a time. */
-  readonly connections: () => AsyncIterable<readonly UdpConnection[]>;
-  readonly forget: (connection: UdpConnection) => Promise<void>;
+  readonly conntrack: Conntrack;
   readonly forgotten: (count: number) => void;
   readonly logger: Logger;
 }): MovedFlows {
-  const { connections, forget, forgotten, logger } = options;
+  const { conntrack, forgotten, logger } = options;
   let gathering: Moves | undefined;
   /** Those that are still to be looked at, `gathering` among them. */
   const pending = new Set<Moves>();
@@ -39,7 +38,7 @@ export function createMovedFlows(options: {
 
   async function look(moves: Moves): Promise<void> {
     const stuck: UdpConnection[] = [];
-    for await (const some of connections()) {
+    for await (const some of conntrack.connections(() => true)) {
       for (const connection of some) {
         const gone = moves.get(keyOf(connection.to));
         if (gone === undefined) continue;
@@ -51,7 +50,7 @@ export function createMovedFlows(options: {
     let count = 0;
     for (const connection of stuck) {
       try {
-        await forget(connection);
+        await conntrack.forget(connection);
         count += 1;
       } catch (error) {
         // Most likely it has ended by itself meanwhile.
