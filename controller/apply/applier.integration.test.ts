@@ -77,7 +77,10 @@ describe("the applier", () => {
   let server: OvsdbServer;
   const running: Running[] = [];
 
-  async function start(changes: readonly BundleChange[] = []): Promise<Running> {
+  async function start(
+    changes: readonly BundleChange[] = [],
+    maxGroupOwners = Number.POSITIVE_INFINITY,
+  ): Promise<Running> {
     const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
     await client.ready();
     const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
@@ -91,6 +94,7 @@ describe("the applier", () => {
       client,
       replica,
       lock,
+      maxGroupOwners,
       retryBackoff: { minMs: 100, maxMs: 1000 },
       listener: {
         committed: (owner) => committed.push(owner),
@@ -302,6 +306,23 @@ describe("the applier", () => {
     const opened = steps.indexOf("modify Port_Group");
     expect(steps.lastIndexOf("insert ACL")).toBeLessThan(opened);
     expect(steps.slice(0, opened)).toContain("end");
+  });
+
+  it("goes on in the same order when the server is lost in between", async () => {
+    const one = await start(base(), 1);
+    await settled(one);
+    one.committed.length = 0;
+    const names = ["1", "2", "3", "4", "5"];
+    one.applier.set(
+      names.map((name) => pod(name)),
+      performance.now(),
+    );
+    await server.kill();
+    one.applier.set([pod("6"), pod("1", { options: { "iface-id-ver": "another" } })], performance.now());
+    await server.restart();
+    await settled(one);
+    expect([...new Set(one.committed)]).toEqual([...names, "6"].map((name) => `Pod/default/${name}`));
+    expect(one.problems).toEqual([]);
   });
 
   it("lets a set go as a whole, and clears it of what went meanwhile when it is wanted again", async () => {

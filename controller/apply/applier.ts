@@ -135,6 +135,24 @@ export function createApplier(options: ApplierOptions): Applier {
     else mergeWork(newer, work);
   }
 
+  /** Puts back what could not be committed, before what comes after it; but what goes meanwhile keeps its place. */
+  function restoreAll(group: readonly (readonly [OwnerName, Work])[]): void {
+    const later = [...dirty];
+    for (const [owner, work] of group) {
+      restore(owner, work);
+      const restored = dirty.get(owner);
+      if (restored === undefined || (restored !== work && desired.bundle(owner) === undefined)) continue;
+      dirty.delete(owner);
+      dirty.set(owner, restored);
+    }
+    const early = new Set(group.map(([owner]) => owner));
+    for (const [owner, work] of later) {
+      if (early.has(owner) && desired.bundle(owner) !== undefined) continue;
+      dirty.delete(owner);
+      dirty.set(owner, work);
+    }
+  }
+
   function setAside(owner: OwnerName, work: Work, code: ApplyErrorCode, message: string): void {
     let backoff = attempts.get(owner);
     if (backoff === undefined) {
@@ -298,7 +316,7 @@ export function createApplier(options: ApplierOptions): Applier {
     const group = [...inFlight];
     const changedMeanwhile = new Set(group.filter(([owner]) => dirty.has(owner)).map(([owner]) => owner));
     inFlight.clear();
-    for (const [owner, work] of group) restore(owner, work);
+    restoreAll(group);
     if (!blameRows.has(error.code)) {
       listener.transaction?.("failed", group.length, durationMs);
       listener.retry?.(error, group.length);
