@@ -11,6 +11,7 @@ import {
 import type { BundleChange, DesiredRow, Membership } from "../translate/desired.ts";
 import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
+import { createCommitQueue } from "./commit-queue.ts";
 import { createDesiredStore } from "./desired-store.ts";
 import { type Drift, driftOf, leftovers, namedTables, strayMembersOf } from "./drift.ts";
 import { createHeldOwners } from "./held-owners.ts";
@@ -19,7 +20,7 @@ import { isLaterTurn, laterTurn, type OwnerName, ownerName, withoutPart } from "
 import { createPlan, type OperationKind, type Plan } from "./plan.ts";
 import { createRepairPace } from "./repair-pace.ts";
 import { createWaitingOwners } from "./waiting-owners.ts";
-import { mergeWork, newWork, type Work } from "./work.ts";
+import { newWork, type Work } from "./work.ts";
 
 export interface ApplierOptions {
   readonly client: Client<UntypedModel>;
@@ -79,10 +80,10 @@ export function createApplier(options: ApplierOptions): Applier {
   const desired = createDesiredStore();
   const context = { tables, replica, desired };
 
-  const dirty = new Map<OwnerName, Work>();
+  const dirty = createCommitQueue();
   const inFlight = new Map<OwnerName, Work>();
   const aside = createHeldOwners((owner, work) => {
-    restore(owner, work);
+    dirty.restore(owner, work);
     wake();
   });
   const attempts = new Map<OwnerName, Backoff>();
@@ -127,30 +128,6 @@ export function createApplier(options: ApplierOptions): Applier {
     const work = aside.take(owner) ?? waiting.take(owner) ?? newWork(since);
     dirty.set(owner, work);
     return work;
-  }
-
-  function restore(owner: OwnerName, work: Work): void {
-    const newer = dirty.get(owner);
-    if (newer === undefined) dirty.set(owner, work);
-    else mergeWork(newer, work);
-  }
-
-  /** Puts back what could not be committed, before what comes after it; but what goes meanwhile keeps its place. */
-  function restoreAll(group: readonly (readonly [OwnerName, Work])[]): void {
-    const later = [...dirty];
-    for (const [owner, work] of group) {
-      restore(owner, work);
-      const restored = dirty.get(owner);
-      if (restored === undefined || (restored !== work && desired.bundle(owner) === undefined)) continue;
-      dirty.delete(owner);
-      dirty.set(owner, restored);
-    }
-    const early = new Set(group.map(([owner]) => owner));
-    for (const [owner, work] of later) {
-      if (early.has(owner) && desired.bundle(owner) !== undefined) continue;
-      dirty.delete(owner);
-      dirty.set(owner, work);
-    }
   }
 
   function setAside(owner: OwnerName, work: Work, code: ApplyErrorCode, message: string): void {
@@ -219,7 +196,7 @@ export function createApplier(options: ApplierOptions): Applier {
       plan.weight >= maxGroupWeight || plan.owners.length >= maxGroupOwners || looked >= maxLooked;
     let looked = 0;
     let batch: number | undefined;
-    for (const owner of parts.shift() ?? dirty.keys()) {
+    for (const owner of parts.shift() ?? dirty.owners()) {
       const work = dirty.get(owner);
       if (work === undefined) continue;
       if (isFull() && (batch === undefined || work.batch !== batch)) break;
@@ -316,7 +293,7 @@ export function createApplier(options: ApplierOptions): Applier {
     const group = [...inFlight];
     const changedMeanwhile = new Set(group.filter(([owner]) => dirty.has(owner)).map(([owner]) => owner));
     inFlight.clear();
-    restoreAll(group);
+    dirty.restoreAll(group, (owner) => desired.bundle(owner) !== undefined);
     if (!blameRows.has(error.code)) {
       listener.transaction?.("failed", group.length, durationMs);
       listener.retry?.(error, group.length);
@@ -369,10 +346,7 @@ export function createApplier(options: ApplierOptions): Applier {
         const turn = comesAgain ? laterTurn(name) : name;
         const work = markDirty(turn, receivedAt);
         // What only goes does so after all that was to come before, even if the owner has been waiting for its turn.
-        if (comesAgain || bundle === undefined || together) {
-          dirty.delete(turn);
-          dirty.set(turn, work);
-        }
+        if (comesAgain || bundle === undefined || together) dirty.setLast(turn, work);
         work.batch = together ? batches : undefined;
         for (const row of replaced.rows) work.rows.set(row.uuid, row.table);
         work.memberships.push(...replaced.memberships);
@@ -390,8 +364,7 @@ export function createApplier(options: ApplierOptions): Applier {
         work.memberships.push(drift.strayMember);
         if (!standsAlone(drift.strayMember)) continue;
         // A group that serves a switch does so until the switch's own turn has brought it what it shall have instead.
-        dirty.delete(owner);
-        dirty.set(owner, work);
+        dirty.setLast(owner, work);
       }
       wake();
     },

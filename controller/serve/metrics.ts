@@ -86,6 +86,11 @@ export function createMetrics(state: MetricsState): Metrics {
     applier(({ graph }) => graph.counts.endpoints),
   );
   gauge(
+    "policies",
+    "Policies of all kinds known",
+    applier(({ graph }) => graph.counts.policies),
+  );
+  gauge(
     "object_problems",
     "Objects with a problem",
     applier(({ graph }) => graph.counts.problems),
