@@ -7,6 +7,7 @@ import {
   hello,
   type PacketOut,
   packetOutOf,
+  packetXid,
   readFlowUpdates,
   readMultipart,
   stopFollowing,
@@ -77,6 +78,8 @@ export function connectOpenFlow(
         return;
       }
       case messageType.error:
+        // A packet that can't be handled, since its port has gone: as if it had been lost.
+        if (xid === packetXid) return;
         reason = `the bridge answered with error ${bytes.readUInt16BE(headerLength)}/${bytes.readUInt16BE(headerLength + 2)}`;
         socket.destroy();
         return;

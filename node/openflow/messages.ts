@@ -45,6 +45,9 @@ export const followFlows = (xid: number, monitor: FlowMonitor): Buffer =>
 export const stopFollowing = (xid: number, id: number): Buffer =>
   monitorRequest(xid, { id, flags: 0 }, monitorCommand.delete);
 
+/** Of all packet-outs; other requests count from 1 up. */
+export const packetXid = 0;
+
 /** How a packet is handled that the switch is to take as if it had come in; one serves for many packets. */
 export type PacketOut = Buffer;
 
@@ -54,7 +57,7 @@ export function packetOut(fields: readonly Buffer[], actions: readonly Buffer[])
   const head = Buffer.alloc(8);
   head.writeUInt32BE(anyNumber, 0);
   head.writeUInt16BE(list.length, 4);
-  return message(messageType.packetOut, 0, Buffer.concat([head, matchOf(fields), list]));
+  return message(messageType.packetOut, packetXid, Buffer.concat([head, matchOf(fields), list]));
 }
 
 /** The message that sends a frame so (7.3.7). */

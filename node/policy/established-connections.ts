@@ -4,7 +4,7 @@ import type { Replica } from "ovsdb-client-ts";
 import type { Logger } from "../logger.ts";
 import { connectOpenFlow, type FlowUpdate, type OpenFlowConnection } from "../openflow/index.ts";
 import type { PodSource } from "../pods/index.ts";
-import type { Datapath } from "../vswitchd/index.ts";
+import { askVswitchd, type Datapath } from "../vswitchd/index.ts";
 import { addressOctets } from "./address-key.ts";
 import { readBackend } from "./backends.ts";
 import { type Changes, createChanges, isOfPolicy } from "./changes.ts";
@@ -146,7 +146,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       if (seen !== undefined) both.merge(seen.changes);
       seen = { changes: both, dueAt: now + secondLookMs };
     }
-    running = judge(asked)
+    running = judge(asked, again !== undefined)
       .then(() => {
         lastProblem = undefined;
       })
@@ -166,11 +166,13 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       });
   }
 
-  async function judge(changes: Changes): Promise<void> {
+  /** @param isSettled whether the change is old enough for vswitchd to have looked at all flows of its datapath since */
+  async function judge(changes: Changes, isSettled: boolean): Promise<void> {
     const begin = performance.now();
     const ports = localPorts(replica, flowPorts, pods).filter((port) => changes.mayConcern(port.datapath, port.key));
     const [first] = ports;
     if (changes.isEmpty || first === undefined || openFlow === undefined || !isOpen) return;
+    if (isSettled && datapath() === "netdev") await makeFlowsAnew();
     const result = await judgeConnections({
       conntrack,
       openFlow,
@@ -181,6 +183,14 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     });
     metrics?.judged(result.judged, result.cut, (performance.now() - begin) / 1_000);
     if (result.cut > 0) logger.info(result, "cut UDP connections that policies no longer allow");
+  }
+
+  /**
+   * Has the datapath forget its cached flows. Where two of them overlap, Open vSwitch 3.1's userspace datapath may change the wrong one
+   * when their rules change, so that packets go on passing, or being dropped, as they were before, for as long as they come.
+   */
+  async function makeFlowsAnew(): Promise<void> {
+    for await (const _ of askVswitchd(rundir, "revalidator/purge", []));
   }
 
   /** Asked for each time: another version of ovn-controller may have taken over. */
