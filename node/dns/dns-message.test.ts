@@ -91,6 +91,23 @@ describe("a DNS answer", () => {
     expect(readDnsAnswer(Buffer.concat([header(1), question(), round]))?.records).toEqual([]);
   });
 
+  it("is not led on and on by pointers to pointers", () => {
+    const begin = 12 + question().length;
+    // The first record's data, which isn't read: its first pointer leads to the question's name, each other to the one before.
+    const chain = (pointers: number) => {
+      const data = Buffer.alloc(2 * pointers);
+      const first = begin + toQuestion.length + 10;
+      for (let index = 0; index < pointers; index += 1) {
+        data.writeUInt16BE(0xc000 | (index === 0 ? 12 : first + 2 * (index - 1)), 2 * index);
+      }
+      const last = Buffer.alloc(2);
+      last.writeUInt16BE(0xc000 | (first + 2 * (pointers - 1)));
+      return Buffer.concat([header(2), question(), record(toQuestion, 16, data), record(last, 1, address)]);
+    };
+    expect(readDnsAnswer(chain(20))?.records).toHaveLength(1);
+    expect(readDnsAnswer(chain(5_000))?.records).toEqual([]);
+  });
+
   it("ends at a record whose length lies, and passes over one of the wrong size", () => {
     const long = record(toQuestion, 1, address, 4_000);
     expect(readDnsAnswer(Buffer.concat([header(1), question(), long]))?.records).toEqual([]);

@@ -5,6 +5,8 @@ const types = { a: 1, cname: 5, aaaa: 28 } as const;
 const classInternet = 1;
 const headerBytes = 12;
 const longestNameBytes = 255;
+/** More labels than that have no room in a name, and each pointer leads to one. */
+const mostPointers = 127;
 /** An answer with more records than this is read up to here. */
 const mostRecords = 512;
 
@@ -74,6 +76,7 @@ function readName(message: Buffer, start: number): { readonly text: string; read
   let before = start;
   let end: number | undefined;
   let bytes = 0;
+  let pointers = 0;
   for (;;) {
     const length = message[at];
     if (length === undefined) return undefined;
@@ -82,7 +85,8 @@ function readName(message: Buffer, start: number): { readonly text: string; read
       if (low === undefined) return undefined;
       end ??= at + 2;
       const target = ((length & 0x3f) << 8) | low;
-      if (target >= before || target < headerBytes) return undefined;
+      pointers += 1;
+      if (target >= before || target < headerBytes || pointers > mostPointers) return undefined;
       at = target;
       before = target;
       continue;
