@@ -444,11 +444,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       for (const stopWatch of stopWatches) stopWatch();
       if (listening) await server.close();
       listening = false;
-      await domainNames.close();
+      // Others may have what was learnt, but need not wait for addresses of this node until the API has answered.
+      const learntIsWritten = domainNames.close();
       await announcer.leave();
       // What others have taken is no longer answered for from here.
       await gatewayTask.run().catch(() => undefined); // The reconciler has logged it.
       stopAnnouncer();
+      await learntIsWritten;
       await healthChecks.close();
       const tasks = [openVswitchTask, gatewayTask, managementTask, chassisTask, leftoversTask, readyTask];
       await Promise.all(tasks.map((task) => task.stop()));

@@ -34,7 +34,7 @@ export interface DomainNameWriter {
   prolong(name: string, address: string, untilMs: number): void;
   /** Resolves when all that was learnt is written, or given up. */
   idle(): Promise<void>;
-  /** Writes what is still to be written, once, and ends. */
+  /** Writes what is still to be written, once, as far as there is time, and ends. */
   close(): Promise<void>;
 }
 
@@ -56,6 +56,8 @@ const mostPending = 2_000;
 /** Names whose answers are kept in mind, so that no other node's writing shortens them. */
 const mostRemembered = 4_000;
 const concurrency = 8;
+/** How long the last writes may take: who stops the agent waits for them. */
+const lastWritesMs = 2_000;
 
 interface KnownName {
   readonly name: string;
@@ -75,6 +77,12 @@ function projectKnownName(raw: unknown): KnownName {
     return address === undefined || Number.isNaN(at) ? [] : [[address, at] as const];
   });
   return { name: String(spec?.name), expiries: new Map(expiries) };
+}
+
+/** Takes out the address that runs out first. */
+function dropFirstEnding(ends: Map<string, number>): void {
+  const [first] = [...ends].sort(([, one], [, other]) => one - other);
+  if (first !== undefined) ends.delete(first[0]);
 }
 
 const isHopeless = (error: unknown): boolean =>
@@ -101,6 +109,7 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
   let pause: NodeJS.Timeout | undefined;
   let synced = false;
   let closed = false;
+  const giveUp = new AbortController();
   let warnedOf: string | undefined;
   let tokens = newNamesBurst;
   let tokensAtMs = now();
@@ -115,7 +124,8 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
       known.set(event.key, event.object);
       if (!synced) here.add(event.key);
       restore(event.key, event.object);
-      onChange?.();
+      // Each means a look at all that is known: while that only comes, once is enough.
+      if (synced) onChange?.();
     } else if (event.kind === "delete") {
       known.delete(event.key);
       answered.delete(event.key);
@@ -125,6 +135,7 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
       synced = true;
       dropKnown();
       next();
+      onChange?.();
     }
   });
 
@@ -161,6 +172,8 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
     const onItsWay = writing.get(name)?.fresh.get(address) ?? 0;
     if (Math.max(waiting.get(address) ?? 0, onItsWay) >= until) return;
     pending.set(name, waiting.set(address, until));
+    // While nothing can be written; more would not be.
+    if (waiting.size > maxAddressesPerName) dropFirstEnding(waiting);
     next();
   }
 
@@ -176,6 +189,7 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
     }
     const own = answered.get(key) ?? { name, until: new Map<string, number>() };
     own.until.set(address, Math.max(until, own.until.get(address) ?? 0));
+    if (own.until.size > maxAddressesPerName) dropFirstEnding(own.until);
     answered.set(key, own);
   }
 
@@ -212,8 +226,14 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
   async function put(name: string, fresh: ReadonlyMap<string, number>): Promise<unknown> {
     const target = { name: domainObjectName(name) };
     const spec = { name: canonicalDomain(name) ?? name };
+    const { signal } = giveUp;
     const patch = () =>
-      client.patch(domainNames, target, { spec, status: statusOf(known.get(target.name), fresh) }, { type: "merge" });
+      client.patch(
+        domainNames,
+        target,
+        { spec, status: statusOf(known.get(target.name), fresh) },
+        { type: "merge", signal },
+      );
     const create = () =>
       client.create(
         domainNames,
@@ -222,6 +242,7 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
           ...{ apiVersion: "ovenbird.io/v1alpha1", kind: domainNames.kind, metadata: target },
           ...{ spec, status: statusOf(undefined, fresh) },
         },
+        { signal },
       );
     try {
       return await (known.has(target.name) ? patch() : create());
@@ -246,6 +267,8 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
       const code = isKubeError(error) ? error.code : String(error);
       if (warnedOf !== code) logger.warn({ err: error, name }, "addresses of a domain name could not be written");
       warnedOf = code;
+      // The others would fare no better.
+      if (closed) pending.clear();
       if (isHopeless(error) || closed) return;
       const newer = pending.get(name);
       pending.set(name, new Map([...fresh, ...(newer ?? [])]));
@@ -315,8 +338,10 @@ export function createDomainNameWriter(options: DomainNameWriterOptions): Domain
       clearTimeout(pause);
       pause = undefined;
       if (!synced) pending.clear();
+      const enough = setTimeout(() => giveUp.abort(new Error("the agent is stopping")), lastWritesMs);
       next();
       while (writing.size > 0) await Promise.all([...writing.values()].map(({ done }) => done));
+      clearTimeout(enough);
     },
   };
 }
