@@ -99,10 +99,20 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
     return { servers, writer, inUse, streams: createTcpMessages(), readers: new Map() };
   }
 
+  /** @returns undefined too when the kernel can't be asked: it is called from where nobody could handle that */
+  function indexOf(device: string): number | undefined {
+    try {
+      return getLink(socket, device)?.index;
+    } catch (error) {
+      logger.warn({ err: error, device }, "a pod's device could not be looked up");
+      return undefined;
+    }
+  }
+
   function open(into: Watch, device: string): void {
-    const link = getLink(socket, device);
+    const index = indexOf(device);
     // A port without a device of the kernel's (vhost-user), or one that is going.
-    if (link === undefined) return;
+    if (index === undefined) return;
     let frames = 0;
     let beganMs = 0;
     const leave = () => {
@@ -113,7 +123,7 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
     let reader: FrameReader;
     try {
       reader = readFrames(
-        link.index,
+        index,
         filter,
         (frame) => {
           const nowMs = performance.now();
@@ -133,7 +143,7 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
         },
         (error) => {
           // Down, as long as it isn't configured; up again it goes on.
-          if (getLink(socket, device)?.index === link.index) return;
+          if (indexOf(device) === index) return;
           logger.debug({ device, error: error.message }, "a pod's device is gone");
           leave();
         },
