@@ -66,7 +66,12 @@ describe("a node's switch", () => {
   it("keeps SCTP within the cluster from connection tracking before load balancing, for a pod that no policy selects too", () => {
     const rows = switchAcls(networkOf({ clusterCidr: "10.244.0.0/16" }), node, bands);
     expect(rows.map(({ columns }) => columns)).toMatchObject([
-      { direction: "from-lport", options: {}, action: "allow-stateless", match: "sctp && ip4.dst == 10.244.0.0/16" },
+      {
+        direction: "from-lport",
+        options: {},
+        action: "allow-stateless",
+        match: "sctp && !ct.trk && ip4.dst == 10.244.0.0/16",
+      },
       { direction: "to-lport", options: {}, action: "allow-stateless", match: "sctp && ct.new" },
     ]);
   });

@@ -82,9 +82,10 @@ export function switchAcls(
   layout: PolicyLayout,
 ): readonly DesiredRow[] {
   const last = { priority: lastPriorities.sctp, tier: "Baseline", action: "allow-stateless" } as const;
-  const within = families.map(({ family, cluster }) => ["sctp", `ip${family}.dst == ${cluster.text}`]);
+  const within = families.map(({ family, cluster }) => ["sctp", "!ct.trk", `ip${family}.dst == ${cluster.text}`]);
   return [
-    // Before load balancing: there all that no ACL matches is marked to be committed.
+    // Before load balancing: there all that no ACL matches is marked to be committed. What goes to a service is tracked and
+    // left to that: else an association that policies blocked once would stay marked as blocked.
     row(
       owner,
       "sctp.egress",

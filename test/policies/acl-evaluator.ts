@@ -257,10 +257,11 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
           steps.push(`${hop.at.name} ${direction}: a reply`);
           continue;
         }
+        const known = isTracked ? here : { ...here, ct: new Set<string>() };
         // What goes back to where it came from leaves the stages of from-lport before those after load balancing.
         const stages = direction === "from-lport" && hairpin === undefined ? [false, true] : [false];
         for (const isAfterBalancing of stages) {
-          const { isDropped, text } = stage(hop.at, direction, isAfterBalancing, here);
+          const { isDropped, text } = stage(hop.at, direction, isAfterBalancing, known);
           steps.push(text);
           if (isDropped) return false;
         }
