@@ -103,7 +103,7 @@ export function createGraph(options: GraphOptions): Graph {
     nodes: () => policyNodes(network, nodes),
     domainAddresses: domains.of,
   });
-  const policies = createPolicyGraph({ network, layout, podSets, contentSets, restored: previousPolicies });
+  const policies = createPolicyGraph({ network, layout, podSets, contentSets, problems, restored: previousPolicies });
   const nodes = createNodeGraph({
     network,
     layout,

@@ -1,6 +1,6 @@
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { LogPolicy } from "../state/namespace.ts";
-import type { PolicyRecord } from "../state/policy.ts";
+import type { Direction, PolicyRecord } from "../state/policy.ts";
 import type { Bundle, BundleChange, Owner } from "../translate/desired.ts";
 import { policyBundle, policyOwner } from "../translate/policy-acls.ts";
 import type { PolicyContext } from "../translate/policy-context.ts";
@@ -10,6 +10,7 @@ import type { PolicySets } from "../translate/policy-sets.ts";
 import type { ContentSets } from "./content-sets.ts";
 import { createLoggedNamespaces } from "./logged-namespaces.ts";
 import type { PodSets } from "./pod-sets.ts";
+import type { ProblemLog } from "./problem-log.ts";
 import { PolicyUses } from "./used-set.ts";
 
 export interface PolicyGraphOptions {
@@ -17,14 +18,15 @@ export interface PolicyGraphOptions {
   readonly layout: PolicyLayout;
   readonly podSets: PodSets;
   readonly contentSets: ContentSets;
+  readonly problems: ProblemLog;
   /** `policyId`s of policies that had rows before the start; asked once, in the first flush. */
   restored(): Iterable<string>;
 }
 
 export interface PolicyChanges {
   /**
-   * What comes before what changes, since that may have to take the place of it. Where policies were ranked anew, all that
-   * happens to policies is in here and happens together: what one says holds only with what others say beside it.
+   * What comes before what changes, since that may have to take the place of it. What goes is among it where all happens
+   * together, as it does but for a start: what one policy says may hold only with what another says beside it.
    */
   readonly changed: readonly BundleChange[];
   readonly gone: readonly BundleChange[];
@@ -51,9 +53,10 @@ interface Translated {
 }
 
 const noUses = new PolicyUses();
+const directions: readonly Direction[] = ["ingress", "egress"];
 
 export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
-  const { network, layout, podSets, contentSets, restored } = options;
+  const { network, layout, podSets, contentSets, problems, restored } = options;
   const families = new Set(network.families.map(({ family }) => family));
   const records = new Map<string, PolicyRecord>();
   /** Those that aren't NetworkPolicies: few, and ranked among each other. */
@@ -124,6 +127,16 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     else namespacePolicies.delete(namespace);
   }
 
+  /** Tells who has no place among the priorities. */
+  function complain(): void {
+    for (const policy of ranked.values()) {
+      const { kind, key, uid } = policy;
+      const without = directions.filter((direction) => ranks.overflow(policy, direction) !== undefined);
+      const message = `There are more rules in its tier than priorities of ACLs; all ${without.join(" and ")} of whom it selects is dropped`;
+      problems.set({ kind, key, uid }, without.length === 0 ? [] : [{ code: "POLICY_PRIORITIES_EXHAUSTED", message }]);
+    }
+  }
+
   /** Marks those that are ranked otherwise, and those that have to say again what a Pass leaves to them. */
   function rerank(): boolean {
     if (!ranksAreOld) return false;
@@ -132,6 +145,7 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     ranks = rankPolicies([...ranked.values()], layout);
     const changes = changedRanks(before, ranks);
     for (const id of changes.policies) dirty.add(id);
+    complain();
     if (changes.passes.length === 0) return changes.policies.length > 0 || before.texts.size === 0;
     for (const [id, { tier, rules, isolates }] of records) {
       if (tier === "Admin") continue;
@@ -155,8 +169,14 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
       isInNamespace(id, policy, true);
       if (policy === undefined) records.delete(id);
       else records.set(id, policy);
-      if (policy === undefined || policy.tier === "NetworkPolicy") ranksAreOld = ranked.delete(id) || ranksAreOld;
-      else {
+      if (policy === undefined || policy.tier === "NetworkPolicy") {
+        const former = ranked.get(id);
+        if (former !== undefined) {
+          ranked.delete(id);
+          problems.forget(former.kind, former.key);
+          ranksAreOld = true;
+        }
+      } else {
         ranked.set(id, policy);
         ranksAreOld = true;
       }
@@ -168,10 +188,13 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
       const changed: BundleChange[] = [];
       const gone: BundleChange[] = [];
       const before = isFirst ? [...new Set(restored())].filter((id) => !records.has(id)) : [];
+      const isRestart = isFirst;
       isFirst = false;
       for (const id of before) gone.push({ owner: ownerOf(id), bundle: undefined });
-      // Of a policy that was ranked nobody knows what others said for its sake.
-      const together = rerank() || before.some((id) => !id.startsWith("NetworkPolicy/"));
+      // After a start all are here, and NetworkPolicies among themselves need no order; but of a policy that was ranked nobody
+      // knows what others said for its sake.
+      const isRanked = rerank() || before.some((id) => !id.startsWith("NetworkPolicy/"));
+      const together = isRanked || !isRestart;
       relog();
       for (const id of podSets.takeRenumbered()) dirty.add(id);
       for (const id of dirty) {

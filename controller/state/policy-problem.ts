@@ -23,6 +23,8 @@ export const policyProblemCodes = {
   POLICY_BASELINE_NAME: "A BaselineAdminNetworkPolicy counts only under the name `default`; this one selects nobody.",
   POLICY_DOMAIN_NAMES_UNDEFINED:
     "The policy gives domain names, and the cluster lacks the definition of DomainName; they let nothing through.",
+  POLICY_PRIORITIES_EXHAUSTED:
+    "The policies of a tier have more rules than ACLs have priorities; this one drops all of whom it selects.",
   POLICY_LOG_UNKNOWN: "A namespace's ovenbird.io/log-policy is neither deny, allow nor all; nothing of it is logged.",
 } as const satisfies Record<string, string>;
 
