@@ -341,7 +341,7 @@ describe("the applier", () => {
     };
     const withAddress = (name: string): BundleChange => {
       const { owner, bundle } = pod(name);
-      return { owner, bundle: bundle && { ...bundle, addresses: [`10.0.0.${name}`] } };
+      return { owner, bundle: bundle && { ...bundle, mayStayIn: () => true } };
     };
     const one = await start([...base(), sets, member("1"), member("2"), member("3")]);
     await settled(one);

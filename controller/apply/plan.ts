@@ -148,9 +148,10 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     return any;
   }
 
-  /** Whether what a set holds is still there, as a row or as an address of the owner. */
-  function exists(owner: OwnerName, member: string): boolean {
-    return desired.hasRow(member) || desired.bundle(withoutPart(owner))?.addresses?.includes(member) === true;
+  /** Whether a member can wait for its set to go as a whole. */
+  function mayStay(owner: OwnerName, membership: Membership): boolean {
+    const bundle = desired.bundle(withoutPart(owner));
+    return bundle?.mayStayIn === undefined ? desired.hasRow(membership.member) : bundle.mayStayIn(membership);
   }
 
   function removeSuspects(owner: OwnerName, { rows, memberships }: Suspects): boolean {
@@ -158,7 +159,7 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     for (const membership of memberships) {
       if (desired.hasMember(membership) || !replicaHasMember(replica, membership)) continue;
       // The set goes as a whole with its row, once nobody uses that any more: till then what stays is of use in it.
-      if (!desired.hasRow(membership.row) && exists(owner, membership.member)) continue;
+      if (!desired.hasRow(membership.row) && mayStay(owner, membership)) continue;
       changeMember(membership, "delete");
       any = true;
     }

@@ -62,9 +62,10 @@ export interface Graph {
    * former row goes before its next one comes. Nodes that move to a new zone do so after services have come there. The first
    * flush has to see all nodes and pods there are: what was restored for others is given up then, and their rows go.
    *
-   * So that no pod is open for a moment which policies shut before and after it, sets and groups come first, then pods that
-   * were there join them, policies come and change, pods leave what shuts them and new ones come, policies go, and last the
-   * sets and groups, with whoever is in them. An owner may be in the list twice: see {@link BundleChange}.
+   * So that no pod is open for a moment to what policies forbid before and after it: sets and groups come first; then, in
+   * one transaction, pods that were there join them, policies come, change and go (after a start these go later); pods leave what
+   * shut them; new pods come; and last the sets and groups go, with whoever is in them and would belong there still. An owner may
+   * be in the list twice: see {@link BundleChange}.
    */
   flush(): readonly BundleChange[];
   /** What one owner (`kind/key`, a `#part` is ignored) shall have as of the last flush. */
@@ -87,6 +88,7 @@ export interface Graph {
   };
 }
 
+const inOneStep = (change: BundleChange): BundleChange => ({ ...change, together: true });
 const everySchemas = policyLayout({ aclTiers: false, aclPass: false });
 
 export function createGraph(options: GraphOptions): Graph {
@@ -197,10 +199,12 @@ export function createGraph(options: GraphOptions): Graph {
       const serviceChanges = services.flush();
       // Nodes that are at work find the services in the zone that they come to. After a start they keep what they had till the end.
       const movesNodes = !isFirstFlush && shared.changed.length > 0;
+      // Labels of a namespace change all its pods at once: some of them before the others would be no state that ever was.
+      const changedPods = isFirstFlush ? podChanges.changed : podChanges.changed.map(inOneStep);
       isFirstFlush = false;
       const before = goneBefore(restored);
       const gone = [before, serviceChanges.gone, podChanges.gone, nodeChanges.gone];
-      const ofPods = [sets.came, podChanges.changed, policyChanges.changed, podChanges.opened, podChanges.added];
+      const ofPods = [sets.came, changedPods, policyChanges.changed, podChanges.opened, podChanges.added];
       const ofNodes = [nodeChanges.changed, ...ofPods];
       const changed = movesNodes ? [serviceChanges.changed, ...ofNodes] : [...ofNodes, serviceChanges.changed];
       return [...gone, shared.changed, ...changed, policyChanges.gone, sets.left, shared.left].flat(2);

@@ -1,5 +1,5 @@
 import type { Labels } from "../state/labels.ts";
-import type { PodPlace } from "../translate/pod-port.ts";
+import { joinedRows, type PodPlace } from "../translate/pod-port.ts";
 import type { Selection } from "./selector-index.ts";
 
 /**
@@ -20,7 +20,5 @@ export interface PodClass {
 export const noPlaces: readonly PodPlace[] = Object.freeze([]);
 
 export function samePlaces(one: readonly PodPlace[], other: readonly PodPlace[]): boolean {
-  return (
-    one === other || (one.length === other.length && one.every(({ row }, position) => row === other[position]?.row))
-  );
+  return one === other || joinedRows(one).join() === joinedRows(other).join();
 }

@@ -187,6 +187,9 @@ export function createPodSets(): PodSets {
         const place = set?.place(use);
         if (place !== undefined) places.set(place.row, place);
       }
+      for (const { uuid } of set?.bundle?.rows ?? []) {
+        if (!places.has(uuid)) places.set(uuid, { table: "going", row: uuid });
+      }
     }
     return [...places.values()].sort((one, other) => (one.row < other.row ? -1 : 1));
   }

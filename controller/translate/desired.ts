@@ -48,8 +48,11 @@ export interface Membership {
 export interface Bundle {
   readonly rows: readonly DesiredRow[];
   readonly memberships: readonly Membership[];
-  /** Addresses that the owner has, where it has any: those stay in sets that nobody asks for any more until the sets go. */
-  readonly addresses?: readonly string[];
+  /**
+   * Whether a member that the bundle doesn't ask for any more belongs all the same, as long as the row of the set is there: it
+   * goes as a whole then. By default only members that are rows may.
+   */
+  mayStayIn?(membership: Membership): boolean;
 }
 
 /**

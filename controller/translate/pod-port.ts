@@ -59,7 +59,14 @@ export type PodPlace =
       /** Whether those who aren't in it are open to more: it is left last. */
       readonly guards: boolean;
     }
-  | { readonly table: "Address_Set"; readonly row: Uuid; readonly family: Family };
+  | { readonly table: "Address_Set"; readonly row: Uuid; readonly family: Family }
+  /** One that nobody asks for any more: the pods may stay in it until it goes, since they are still those that it means. */
+  | { readonly table: "going"; readonly row: Uuid };
+
+/** The rows that pods are to be in. */
+export function joinedRows(places: readonly PodPlace[]): readonly Uuid[] {
+  return places.flatMap(({ table, row }) => (table === "going" ? [] : [row]));
+}
 
 const noPlaces: readonly PodPlace[] = Object.freeze([]);
 const guardsPods = (place: PodPlace): boolean => place.table === "Port_Group" && place.guards;
@@ -107,12 +114,12 @@ export class PodBundle implements Bundle {
 
   /** This port, but still in the groups that shut pods in which the former one was; the former one where that is all that differs. */
   keepingGuards(former: PodBundle): PodBundle {
-    const own = new Set(this.places.map(({ row }) => row));
+    const own = new Set(joinedRows(this.places));
     const kept = former.places.filter((place) => guardsPods(place) && !own.has(place.row));
     if (kept.length === 0) return this;
-    const had = new Set(former.places.map(({ row }) => row));
+    const had = new Set(joinedRows(former.places));
     const isAsBefore = this.placement === former.placement && kept.length + own.size === had.size;
-    if (isAsBefore && this.places.every(({ row }) => had.has(row))) return former;
+    if (isAsBefore && [...own].every((row) => had.has(row))) return former;
     return this.at([...this.places, ...kept]);
   }
 
@@ -143,13 +150,11 @@ export class PodBundle implements Bundle {
     if (this.places.length === 0) return memberships;
     const addresses = this.addresses;
     for (const place of this.places) {
-      const { table, row } = place;
-      if (place.table === "Port_Group") {
-        memberships.push({ table, row, column: "ports", member: uuid });
-        continue;
-      }
+      const { row } = place;
+      if (place.table === "Port_Group") memberships.push({ table: "Port_Group", row, column: "ports", member: uuid });
+      if (place.table !== "Address_Set") continue;
       const member = addresses.find((address) => address.includes(":") === (place.family === 6));
-      if (member !== undefined) memberships.push({ table, row, column: "addresses", member });
+      if (member !== undefined) memberships.push({ table: "Address_Set", row, column: "addresses", member });
     }
     return memberships;
   }
@@ -170,6 +175,11 @@ export class PodBundle implements Bundle {
     return ipv4Base !== undefined && ipv4Offset !== undefined
       ? macOfIpv4(ipv4Base + ipv4Offset)
       : macOfIpv6Place(block, ipv6Offset ?? 0);
+  }
+
+  mayStayIn({ row, member }: Membership): boolean {
+    const isGoing = this.places.some((place) => place.table === "going" && place.row === row);
+    return isGoing && (member === this.uuid || this.addresses.includes(member));
   }
 
   toJSON(): Bundle {
