@@ -51,7 +51,7 @@ export function createControllerClient(urls: readonly string[]): ControllerClien
   async function askAny(path: string, init: RequestInit): Promise<unknown> {
     const reasons: string[] = [];
     for (const base of urls) {
-      const url = new URL(`/v1${path}`, base);
+      const url = new URL(`${base.replace(/\/+$/, "")}/v1${path}`);
       let answer: Awaited<ReturnType<typeof ask>>;
       try {
         answer = await ask(url, init);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CliError } from "./cli-error.ts";
 import { createLogNames, readLogName } from "./log-name.ts";
 
@@ -65,5 +65,23 @@ describe("a name in the log", () => {
     expect(await nameOf("a~1")).toBeUndefined();
     expect(await nameOf("b~2")).toBeUndefined();
     expect(problems).toHaveLength(1);
+  });
+
+  it("is asked for again when the controller is back", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    let isThere = false;
+    const problems: string[] = [];
+    const get = async () => {
+      if (!isThere) throw new CliError("CONTROLLER_UNREACHABLE", "nobody");
+      return { acls: [{ origin: { policy: { kind: "AdminNetworkPolicy", name: "a" }, part: "rule", rule: 1 } }] };
+    };
+    const nameOf = createLogNames({ get, post: get }, (problem) => problems.push(problem));
+    expect(await nameOf("ANP/a~1")).toBeUndefined();
+    isThere = true;
+    expect(await nameOf("ANP/a~1")).toBeUndefined();
+    vi.advanceTimersByTime(10_000);
+    expect(await nameOf("ANP/a~1")).toMatchObject({ policy: { name: "a" }, rule: 1 });
+    expect(problems).toHaveLength(1);
+    vi.useRealTimers();
   });
 });

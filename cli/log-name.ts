@@ -1,4 +1,5 @@
 import type { AclAnswer } from "@ovenbird/controller";
+import { answerOf } from "./answers.ts";
 import { CliError } from "./cli-error.ts";
 import type { ControllerClient } from "./controller-client.ts";
 
@@ -55,26 +56,30 @@ function policyOf({ origin }: AclAnswer): LoggedPolicy | undefined {
   };
 }
 
+/** How long a controller that gave no answer is left alone: who follows a log may outlive many of them. */
+const restMs = 10_000;
+
 /**
  * Finds what names stand for; asks the controller for those that are cut, each once.
- * @param onProblem told once when it can't be asked
+ * @param onProblem told when it can't be asked, once until it can again
  */
 export function createLogNames(
   client: ControllerClient,
   onProblem: (problem: string) => void,
 ): (name: string) => Promise<LoggedPolicy | undefined> {
   const known = new Map<string, LoggedPolicy | undefined>();
-  let isReachable = true;
+  /** 0: at any time. */
+  let askAgainAt = 0;
 
   async function ask(name: string): Promise<LoggedPolicy | undefined> {
-    if (!isReachable) return undefined;
     try {
-      const { acls } = (await client.get("/acls", { name })) as { readonly acls: readonly AclAnswer[] };
+      const { acls } = answerOf("acls", await client.get("/acls", { name }));
+      askAgainAt = 0;
       return acls[0] === undefined ? undefined : policyOf(acls[0]);
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
-      isReachable = false;
-      onProblem(`names that are cut stay as they are: ${error.message}`);
+      if (askAgainAt === 0) onProblem(`names that are cut stay as they are for now: ${error.message}`);
+      askAgainAt = performance.now() + restMs;
       return undefined;
     }
   }
@@ -83,7 +88,9 @@ export function createLogNames(
     const read = readLogName(name);
     if (read !== undefined) return read;
     if (known.has(name)) return known.get(name);
+    if (performance.now() < askAgainAt) return undefined;
     const found = await ask(name);
+    if (askAgainAt !== 0) return undefined;
     if (known.size >= maxNames) known.clear();
     known.set(name, found);
     return found;

@@ -8,10 +8,10 @@ export type PolicyLogEntry = AclLogLine & LoggedPolicy;
 
 export interface PolicyLogOptions {
   readonly files: readonly string[];
-  readonly follow: boolean;
+  /** Undefined: only what is there already; else what comes too, until then. */
+  readonly follow: AbortSignal | undefined;
   /** Only NetworkPolicies of this namespace. */
   readonly namespace: string | undefined;
-  readonly signal: AbortSignal;
   readonly onProblem: (problem: string) => void;
 }
 
@@ -25,10 +25,10 @@ async function* aclLines(lines: AsyncIterable<string>): AsyncGenerator<AclLogLin
 
 /** What policies logged on the nodes of these files; ends with the files, or with the signal when following. */
 export async function* policyLog(client: ControllerClient, options: PolicyLogOptions): AsyncGenerator<PolicyLogEntry> {
-  const { files, follow, namespace, signal, onProblem } = options;
+  const { files, follow, namespace, onProblem } = options;
   const nameOf = createLogNames(client, onProblem);
-  const sources = files.map((file) => aclLines(follow ? followedLines(file, signal) : linesOf(file)));
-  const lines = follow ? asTheyCome(sources) : inOrder(sources, ({ time }) => time);
+  const sources = files.map((file) => aclLines(follow === undefined ? linesOf(file) : followedLines(file, follow)));
+  const lines = follow === undefined ? inOrder(sources, ({ time }) => time) : asTheyCome(sources);
   for await (const line of lines) {
     const policy = await nameOf(line.name);
     if (namespace === undefined || policy?.namespace === namespace) yield { ...line, ...policy };

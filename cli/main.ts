@@ -5,12 +5,10 @@ import { exitCodes } from "./cli-error.ts";
 import packageJson from "./package.json" with { type: "json" };
 import { type Outlet, program } from "./program.ts";
 
-const stopping = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
 // Whoever reads no more, as `head`, ends it.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  stopping.abort();
+  process.exit();
 });
 
 const outlet: Outlet = {
@@ -19,7 +17,11 @@ const outlet: Outlet = {
   exit(status) {
     process.exitCode = status;
   },
-  signal: stopping.signal,
+  untilStopped() {
+    const stopping = new AbortController();
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stopping.abort());
+    return stopping.signal;
+  },
 };
 
 try {

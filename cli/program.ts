@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import type { AclAnswer, PlanAnswer, WhyAnswer } from "@ovenbird/controller";
+import type { AclAnswer } from "@ovenbird/controller";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { answerOf } from "./answers.ts";
 import { CliError, exitCodes } from "./cli-error.ts";
 import { type ControllerClient, createControllerClient } from "./controller-client.ts";
 import { controllerOption, type DatabaseFlags, databaseOptions, type EndpointFlags } from "./endpoints.ts";
@@ -37,7 +38,8 @@ export interface Outlet {
   out(text: string): void;
   error(text: string): void;
   exit(status: number): void;
-  readonly signal: AbortSignal;
+  /** For what goes on until it is told to end; whoever has not asked ends at once, as programs do. */
+  untilStopped(): AbortSignal;
 }
 
 /** Where Debian's packages let ovn-controller write. */
@@ -55,7 +57,7 @@ function port(text: string): string {
 
 /** A row by its own UUID, or by that of a flow that is made of it. @throws CliError REFUSED */
 async function aclOf(uuid: string, client: ControllerClient, database: DatabaseFlags): Promise<AclAnswer> {
-  const ask = async (wanted: string) => (await client.get(`/acls/${encodeURIComponent(wanted)}`)) as AclAnswer;
+  const ask = async (wanted: string) => answerOf("acl", await client.get(`/acls/${encodeURIComponent(wanted)}`));
   try {
     return await ask(uuid);
   } catch (error) {
@@ -100,11 +102,11 @@ async function why(from: string, to: string, flags: WhyFlags, outlet: Outlet): P
   const client = createControllerClient(flags.controller);
   const { port: asked, protocol } = flags;
   if (flags.trace !== true) {
-    const answer = (await client.get("/why", { from, to, port: asked, protocol })) as WhyAnswer;
+    const answer = answerOf("why", await client.get("/why", { from, to, port: asked, protocol }));
     outlet.out(flags.json === true ? json(answer) : whyText(answer));
     return;
   }
-  const answer = (await client.get("/why", { from, to, port: asked, protocol, flows: "true" })) as WhyAnswer;
+  const answer = answerOf("why", await client.get("/why", { from, to, port: asked, protocol, flows: "true" }));
   const traced: Trace[] = [];
   for (const trace of await traces(answer, flags)) traced.push(await withRow(trace, client, flags));
   outlet.out(flags.json === true ? json({ ...answer, traces: traced }) : `${whyText(answer)}\n${tracesText(traced)}`);
@@ -114,16 +116,15 @@ async function why(from: string, to: string, flags: WhyFlags, outlet: Outlet): P
 async function plan(flags: PlanFlags, outlet: Outlet): Promise<void> {
   const objects = await readObjects(flags.filename === "-" ? "-" : resolve(userFolder(), flags.filename));
   const client = createControllerClient(flags.controller);
-  const answer = (await client.post("/plan", { objects, delete: flags.delete === true })) as PlanAnswer;
+  const answer = answerOf("plan", await client.post("/plan", { objects, delete: flags.delete === true }));
   outlet.out(flags.json === true ? json(answer) : planText(answer));
 }
 
 async function logs(flags: LogFlags, outlet: Outlet): Promise<void> {
   const entries = policyLog(createControllerClient(flags.controller), {
     files: flags.file.map((file) => resolve(userFolder(), file)),
-    follow: flags.follow === true,
     namespace: flags.namespace,
-    signal: outlet.signal,
+    follow: flags.follow === true ? outlet.untilStopped() : undefined,
     onProblem: (problem) => outlet.error(`ovenbird: ${problem}\n`),
   });
   // One object a line: a stream has no end at which an array could be closed.

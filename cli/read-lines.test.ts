@@ -44,6 +44,19 @@ describe("lines", () => {
     expect((await end).done).toBe(true);
   });
 
+  it("are followed into a file that took the place of the first before that was read to its end", async () => {
+    await writeFile(file, "one\ntwo\n");
+    const stop = new AbortController();
+    const lines = followedLines(file, stop.signal);
+    expect((await lines.next()).value).toBe("one");
+    await rename(file, join(folder, "a.log.1"));
+    await writeFile(file, "three\n");
+    expect((await lines.next()).value).toBe("two");
+    expect((await lines.next()).value).toBe("three");
+    stop.abort();
+    expect((await lines.next()).done).toBe(true);
+  });
+
   async function all(values: AsyncIterable<string>): Promise<string[]> {
     const found: string[] = [];
     for await (const value of values) found.push(value);
@@ -61,5 +74,22 @@ describe("lines", () => {
 
   it("of several files that are followed come as they are written", async () => {
     expect((await all(asTheyCome([list("1", "2"), list("3")]))).sort()).toEqual(["1", "2", "3"]);
+    const last = Promise.withResolvers<string>();
+    async function* slow() {
+      yield await last.promise;
+    }
+    const both = asTheyCome([slow(), list("1", "2")]);
+    expect([await both.next(), await both.next()].map(({ value }) => value)).toEqual(["1", "2"]);
+    last.resolve("3");
+    expect(await both.next()).toMatchObject({ value: "3" });
+    expect((await both.next()).done).toBe(true);
+  });
+
+  it("of several files end when one can't be read", async () => {
+    await writeFile(file, "");
+    const stop = new AbortController();
+    const sources = [followedLines(file, stop.signal), followedLines(join(folder, "none"), stop.signal)];
+    await expect(all(asTheyCome(sources))).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+    stop.abort();
   });
 });

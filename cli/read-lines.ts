@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
-import { type FileHandle, open, stat, watch } from "node:fs/promises";
+import { createReadStream, watch } from "node:fs";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { StringDecoder } from "node:string_decoder";
@@ -16,6 +16,37 @@ export async function* linesOf(path: string): AsyncGenerator<string> {
   } catch (error) {
     throw unreadable(path, error);
   }
+}
+
+/**
+ * Tells when something has happened to a file, or in its place, since it was asked last. It watches from the call on,
+ * unlike `watch` of `node:fs/promises`, which begins when the first event is waited for.
+ */
+function changesOf(path: string, signal: AbortSignal) {
+  let news = Promise.withResolvers<void>();
+  let problem: Error | undefined;
+  const watcher = watch(dirname(path), (_, name) => {
+    if (name === null || name === basename(path)) news.resolve();
+  });
+  watcher.on("error", (error) => {
+    problem = error;
+    news.resolve();
+  });
+  const stop = () => news.resolve();
+  signal.addEventListener("abort", stop);
+  return {
+    /** @returns false when the signal has come. @throws Error when the folder can't be watched any more */
+    async next(): Promise<boolean> {
+      if (!signal.aborted) await news.promise;
+      if (problem !== undefined) throw problem;
+      news = Promise.withResolvers();
+      return !signal.aborted;
+    },
+    close() {
+      signal.removeEventListener("abort", stop);
+      watcher.close();
+    },
+  };
 }
 
 /** Longer lines are cut into pieces: nothing of ours is that long. */
@@ -53,23 +84,27 @@ export async function* followedLines(path: string, signal: AbortSignal): AsyncGe
 
   try {
     // Watched before it is read, so that no line falls between.
-    const events = watch(dirname(path), { signal });
-    file = await open(path);
+    const changes = changesOf(path, signal);
     try {
-      yield* rest();
-      for await (const { filename } of events) {
-        if (filename !== null && filename !== basename(path)) continue;
-        const [now, held] = [await stat(path).catch(() => undefined), await file.stat()];
-        if (now?.ino === held.ino && held.size < position) startOver();
+      file = await open(path);
+      try {
         yield* rest();
-        if (now === undefined || now.ino === held.ino) continue;
+        while (await changes.next()) {
+          const [now, held] = [await stat(path).catch(() => undefined), await file.stat()];
+          if (now?.ino === held.ino && held.size < position) startOver();
+          yield* rest();
+          if (now === undefined || now.ino === held.ino) continue;
+          const next = await open(path);
+          await file.close();
+          file = next;
+          startOver();
+          yield* rest();
+        }
+      } finally {
         await file.close();
-        file = await open(path);
-        startOver();
-        yield* rest();
       }
     } finally {
-      await file.close();
+      changes.close();
     }
   } catch (error) {
     if (signal.aborted) return;
@@ -99,23 +134,36 @@ export async function* inOrder<T>(
 
 /** What several sources give, as it comes. */
 export async function* asTheyCome<T>(sources: readonly AsyncIterable<T>[]): AsyncGenerator<T> {
-  const waiting = new Map(
-    sources.map((source) => {
-      const iterator = source[Symbol.asyncIterator]();
-      return [iterator, nextOf(iterator)] as const;
-    }),
-  );
-  while (waiting.size > 0) {
-    const { iterator, result } = await Promise.race(waiting.values());
-    if (result.done === true) {
-      waiting.delete(iterator);
+  /** At most one of each source. Not a race of promises: each would remember every race that it has lost. */
+  const arrived: (() => { readonly iterator: AsyncIterator<T>; readonly result: IteratorResult<T> })[] = [];
+  let news = Promise.withResolvers<void>();
+  const arrive = (take: (typeof arrived)[number]) => {
+    arrived.push(take);
+    news.resolve();
+  };
+  const ask = (iterator: AsyncIterator<T>) => {
+    iterator.next().then(
+      (result) => arrive(() => ({ iterator, result })),
+      (error: unknown) =>
+        arrive(() => {
+          throw error;
+        }),
+    );
+  };
+  let open = sources.length;
+  for (const source of sources) ask(source[Symbol.asyncIterator]());
+  while (open > 0) {
+    const take = arrived.shift();
+    if (take === undefined) {
+      await news.promise;
+      news = Promise.withResolvers();
       continue;
     }
-    waiting.set(iterator, nextOf(iterator));
-    yield result.value;
+    const { iterator, result } = take();
+    if (result.done === true) open -= 1;
+    else {
+      ask(iterator);
+      yield result.value;
+    }
   }
-}
-
-async function nextOf<T>(iterator: AsyncIterator<T>) {
-  return { iterator, result: await iterator.next() };
 }

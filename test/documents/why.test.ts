@@ -7,7 +7,12 @@ import { explainErrorCodes } from "../../controller/index.ts";
 const document = readFileSync(join(import.meta.dirname, "..", "..", "docs", "why.md"), "utf8");
 
 const ovenbird = program(
-  { out: () => undefined, error: () => undefined, exit: () => undefined, signal: new AbortController().signal },
+  {
+    out: () => undefined,
+    error: () => undefined,
+    exit: () => undefined,
+    untilStopped: () => new AbortController().signal,
+  },
   "0",
 );
 

@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -72,7 +76,7 @@ async function ovenbird(...args: readonly string[]) {
     exit(code: number) {
       status = code;
     },
-    signal: new AbortController().signal,
+    untilStopped: () => new AbortController().signal,
   };
   try {
     await program(outlet, "1.2.3").parseAsync([...args], { from: "user" });
@@ -151,6 +155,59 @@ describe("ovenbird", () => {
     const result = await ovenbird(verb, ...args, ...(verb === "logs" ? [] : at()));
     expect(result.status).toBe(status);
     expect(result.error).toContain(error);
+  });
+
+  /** Somebody else than a controller. */
+  async function withServer(answer: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
+    const server = createServer(answer);
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    try {
+      await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  it.each([
+    ["why", ["shop/front", "shop/web"], "{}"],
+    ["why", ["aaaaaaaa"], '{"uuid":7}'],
+    ["why", ["shop/front", "shop/web"], "[]"],
+    ["why", ["shop/front", "shop/web"], "<html>"],
+  ])("%s %j does not take %s for an answer", (verb, args, body) =>
+    withServer(
+      (_request, response) => void response.end(body),
+      async (url) => {
+        const result = await ovenbird(verb, ...args, "--controller", url);
+        expect(result.status).toBe(exitCodes.failed);
+        expect(result.error).toContain("ovenbird: UNEXPECTED_ANSWER: ");
+      },
+    ),
+  );
+
+  it("keeps the path of the controller's address, as a proxy has one", async () => {
+    const paths: (string | undefined)[] = [];
+    const answer: RequestListener = ({ url }, response) => {
+      paths.push(url);
+      response.end(JSON.stringify({ error: { code: "NOT_FOUND", message: "" } }));
+    };
+    await withServer(answer, async (url) => void (await ovenbird("why", "aaaaaaaa", "--controller", `${url}/proxy/`)));
+    expect(paths).toEqual(["/proxy/v1/acls/aaaaaaaa"]);
+  });
+
+  it("ends at once when it is interrupted", async () => {
+    const main = join(import.meta.dirname, "..", "..", "cli", "main.ts");
+    const asked = Promise.withResolvers<void>();
+    await withServer(
+      () => asked.resolve(),
+      async (url) => {
+        const child = spawn(process.execPath, [main, "why", "a/b", "a/c", "--controller", url], { stdio: "ignore" });
+        const ended = once(child, "exit");
+        await asked.promise;
+        child.kill("SIGINT");
+        expect(await ended).toEqual([null, "SIGINT"]);
+      },
+    );
   });
 
   it("says where it looked when nobody leads", async () => {
