@@ -50,6 +50,12 @@ describe("a label selector", () => {
     ["has an unknown operator", { matchExpressions: [{ key: "app", operator: "Gt", values: ["1"] }] }],
     ["has In without values", { matchExpressions: [{ key: "app", operator: "In", values: [] }] }],
     ["has NotIn without values", { matchExpressions: [{ key: "app", operator: "NotIn" }] }],
+    [
+      "is longer than rows can bear",
+      {
+        matchExpressions: [{ key: "app", operator: "In", values: Array.from({ length: 4_000 }, (_, at) => `v${at}`) }],
+      },
+    ],
     ["has Exists with values", { matchExpressions: [{ key: "app", operator: "Exists", values: ["x"] }] }],
   ])("that %s can't be read", (_what, selector) => {
     expect(readLabelSelector(selector)).toBeTypeOf("string");

@@ -7,6 +7,9 @@ const keyPattern =
 /** apimachinery's IsValidLabelValue. */
 const valuePattern = /^(?=.{0,63}$)(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 
+/** The text stands in every row of the selector, and again in those of what it has in common with others. */
+const maxText = 16_384;
+
 const isKey = (value: unknown): value is string => typeof value === "string" && keyPattern.test(value);
 const isValue = (value: unknown): value is string => typeof value === "string" && valuePattern.test(value);
 
@@ -50,5 +53,6 @@ export function readLabelSelector(raw: unknown): readonly Requirement[] | string
     if (typeof requirement === "string") return requirement;
     requirements.push(requirement);
   }
-  return canonicalRequirements(requirements).requirements;
+  const canonical = canonicalRequirements(requirements);
+  return canonical.text.length > maxText ? `a selector of more than ${maxText} characters` : canonical.requirements;
 }

@@ -231,3 +231,42 @@ describe("a NetworkPolicy", () => {
     expect(isFrozen(read({ ingress: [rule, {}], egress: [{ to: [{ podSelector: {} }] }] }))).toBe(true);
   });
 });
+
+describe("a NetworkPolicy that is too large", () => {
+  const many = <T>(count: number, make: (place: number) => T): T[] =>
+    Array.from({ length: count }, (_, at) => make(at));
+  const octets = (at: number) => `10.${(at >> 16) & 255}.${(at >> 8) & 255}.${at & 255}/32`;
+
+  it.each([
+    ["rules", { ingress: many(1_001, () => ({})) }],
+    ["rules of both directions", { ingress: many(600, () => ({})), egress: many(600, () => ({})) }],
+    ["selectors", { ingress: [{ from: many(2_001, (at) => ({ podSelector: { matchLabels: { at: `${at}` } } })) }] }],
+    ["networks", { ingress: [{ from: many(10_001, (at) => ({ ipBlock: { cidr: octets(at) } })) }] }],
+    ["excepts", { ingress: [{ from: [{ ipBlock: { cidr: "10.0.0.0/8", except: many(1_001, octets) } }] }] }],
+    ["ports", { ingress: [{ ports: many(5_001, (at) => ({ port: at + 1 })) }] }],
+    ["named ports", { ingress: [{ ports: many(201, (at) => ({ port: `port-${at}` })) }] }],
+  ])("of %s isolates whom it selects, and allows nothing", (_what, spec) => {
+    const policy = read({ podSelector: { matchLabels: { app: "web" } }, ...spec });
+    expect(policy.rules).toEqual([]);
+    expect(policy.isolates).toContain("ingress");
+    expect(policy.subject?.text).toBe("shop{}/{app=web}");
+    expect(policy.problems.map(({ code }) => code)).toEqual(["POLICY_TOO_LARGE"]);
+  });
+
+  it("is none with a thousand rules", () => {
+    expect(read({ ingress: many(1_000, () => ({})) })).toMatchObject({ problems: [], rules: { length: 1_000 } });
+  });
+
+  it("says of what is wrong with it no more than anybody can read", () => {
+    const { problems } = read({
+      ingress: [{ from: many(5_000, (at) => ({ ipBlock: { cidr: `x${at}`.repeat(500) } })) }],
+    });
+    expect(problems.length).toBeLessThan(20);
+    expect(Math.max(...problems.map(({ message }) => message.length))).toBeLessThanOrEqual(512);
+  });
+});
+
+it.each(["constructor", "toString", "tcp"])("%s is no protocol", (protocol) => {
+  expect(port({ protocol, port: 80 })).toEqual([]);
+  expect(codes({ ingress: [{ ports: [{ protocol, port: 80 }] }] })).toEqual(["POLICY_PORT_UNREADABLE"]);
+});

@@ -3,6 +3,7 @@ import type { Direction, Peer, PolicyRecord, PolicyRule, PortMatch } from "./pol
 import { complainOfNamedPorts, createComplaints, policyHead } from "./policy-object.ts";
 import { isPortName, portRange, protocolOf, readBlock, readEach } from "./policy-parts.ts";
 import type { Complain } from "./policy-problem.ts";
+import { tooMuchOf } from "./policy-size.ts";
 import { isAbsent, isObject, listAt, objectAt } from "./raw-object.ts";
 import { podSelector } from "./selector.ts";
 import { portNumberAt } from "./service.ts";
@@ -99,7 +100,8 @@ function readDirections(policyTypes: unknown, hasEgress: boolean, complain: Comp
 
 /**
  * Projects a NetworkPolicy (networking.k8s.io/v1) as the API gives it; never throws. Rules of a direction that
- * `policyTypes` leaves out don't count. Whom it selects when that can't be read: its whole namespace, in both directions.
+ * `policyTypes` leaves out don't count. Whom it selects when that can't be read: its whole namespace, in both directions. One that
+ * is too large allows nothing.
  */
 export function projectNetworkPolicy(raw: unknown): PolicyRecord {
   const { namespace, name, uid, generation, createdAt } = policyHead(raw);
@@ -116,6 +118,9 @@ export function projectNetworkPolicy(raw: unknown): PolicyRecord {
     isSubjectReadable && stated.includes(direction)
       ? list.map((rule, index) => readRule(rule, direction, index, namespace, complain))
       : [];
+  const rules = [...rulesOf("ingress", listAt(spec.ingress)), ...rulesOf("egress", egress)];
+  const tooMuch = tooMuchOf(rules);
+  if (tooMuch !== undefined) complain("POLICY_TOO_LARGE", tooMuch);
   return Object.freeze({
     kind: "NetworkPolicy",
     key: `${namespace}/${name}`,
@@ -126,7 +131,7 @@ export function projectNetworkPolicy(raw: unknown): PolicyRecord {
     priority: 0,
     subject: podSelector({ namespace, podRequirements: isSubjectReadable ? requirements : [] }),
     isolates: Object.freeze(isolates),
-    rules: Object.freeze([...rulesOf("ingress", listAt(spec.ingress)), ...rulesOf("egress", egress)]),
+    rules: Object.freeze(tooMuch === undefined ? rules : []),
     problems: problems(),
     conditions: undefined,
   });

@@ -20,11 +20,23 @@ export function policyHead(raw: unknown) {
   };
 }
 
-/** Gathers what is wrong with an object while it is read, each thing once. */
+/** More of a code than this, and longer ones, no Event and no condition can say. */
+const maxProblemsPerCode = 16;
+const maxMessageLength = 512;
+
+/** Gathers what is wrong with an object while it is read, each thing once, and of much the first. */
 export function createComplaints(): { readonly complain: Complain; readonly problems: () => readonly Problem[] } {
   const problems = new Map<string, Problem>();
+  const counts = new Map<string, number>();
   return {
-    complain: (code, message) => void problems.set(`${code} ${message}`, Object.freeze({ code, message })),
+    complain(code, text) {
+      const message = text.slice(0, maxMessageLength);
+      const id = `${code} ${message}`;
+      const count = counts.get(code) ?? 0;
+      if (problems.has(id) || count >= maxProblemsPerCode) return;
+      counts.set(code, count + 1);
+      problems.set(id, Object.freeze({ code, message }));
+    },
     problems: () => Object.freeze([...problems.values()]),
   };
 }

@@ -17,6 +17,8 @@ export const policyProblemCodes = {
     "A port of a rule can't be read. A NetworkPolicy's other ports hold; another kind's rule matches nothing if it allows, else it denies everything.",
   POLICY_RULES_EXCEEDED:
     "The policy has more rules than its kind may have; the rest is treated like rules that can't be read.",
+  POLICY_TOO_LARGE:
+    "The NetworkPolicy has more parts than one may have; it isolates whom it selects and allows nothing.",
   POLICY_NAMED_PORT_WITHOUT_POD:
     "A named port of egress stands beside a peer that is no pod and names none; together they match nothing.",
   POLICY_EXCEPT_OUTSIDE: "An except lies outside of its own block and takes nothing away from it.",

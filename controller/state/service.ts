@@ -56,7 +56,8 @@ const familyLists = createInterner<readonly Family[]>(4);
 
 /** `TCP`, `UDP` or `SCTP`; TCP when absent, as the API has it. */
 export function protocolAt(value: unknown): Protocol | undefined {
-  return value === undefined ? "tcp" : typeof value === "string" ? protocols[value] : undefined;
+  if (value === undefined) return "tcp";
+  return typeof value === "string" && Object.hasOwn(protocols, value) ? protocols[value] : undefined;
 }
 
 export function portNumberAt(value: unknown): number | undefined {
