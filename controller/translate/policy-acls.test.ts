@@ -281,4 +281,43 @@ describe("more policies than there are priorities", () => {
     const last = admin({ key: "last", priority: 999, subject: web, rules: many });
     expect(aclsOf(last, { among })).toEqual({ "ingress.overflow.all": `10476 drop ${shopWeb} && ip` });
   });
+
+  it("of the Baseline tier drop above each Pass too", () => {
+    const many = Array.from({ length: 100 }, (_, index) => rule({ index, action: index % 2 === 0 ? "allow" : "deny" }));
+    const baseline = (key: string, priority: number) =>
+      admin({ kind: "ClusterNetworkPolicy", tier: "Baseline", key, priority, subject: web, rules: many });
+    const pass = admin({ rules: [rule({ action: "pass" }), rule({ index: 1, action: "deny" })] });
+    const among = [pass, ...Array.from({ length: 51 }, (_, at) => baseline(`b${at}`, at))];
+    const rest = rankPolicies([...among, baseline("last", 999)], bands).passes("ingress")[0]?.rest ?? 0;
+    expect(aclsOf(baseline("last", 999), { among })).toEqual({
+      "ingress.overflow.all": `10 drop ${shopWeb} && ip`,
+      "ingress.overflow.all@AdminNetworkPolicy/a:0": `${rest + 2} drop ${shopWeb} && ip`,
+    });
+    // Nothing else is at this level: what comes before it is above, and what nobody decided below.
+    const first = Object.values(aclsOf(baseline("b0", 0), { among: [...among, baseline("last", 999)] }));
+    expect(first.map((acl) => Number.parseInt(acl, 10))).not.toContain(rest + 2);
+  });
+});
+
+describe("names of ports and numbers beside each other, in a rule and in a Pass", () => {
+  it("are told apart, so that each ACL has a place of its own", () => {
+    const ports = [tcp(80), http];
+    const block = { kind: "networks", block: { cidr: "10.244.1.0/24", except: [] } } as const;
+    const one = policy({
+      isolates: ["egress"],
+      rules: [rule({ direction: "egress", peers: [block, pods(db)], ports })],
+    });
+    const pass = admin({
+      rules: [
+        rule({ direction: "egress", action: "pass", peers: [pods(bank), pods(everyPod)], ports }),
+        rule({ direction: "egress", index: 1, action: "deny" }),
+      ],
+    });
+    const ranks = rankPolicies([pass], bands);
+    const rows = policyBundle(one, { sets, layout: bands, network: dualStack, ranks, logged: silent })?.rows ?? [];
+    expect(new Set(rows.map(({ uuid }) => uuid)).size).toBe(rows.length);
+    expect(rows.map(({ owner }) => aclOrigin(owner)?.piece)).toEqual(
+      expect.arrayContaining(["ipv4-tcp-http-80", "ipv4-tcp-+http-80", "ipv4-tcp-http-80+http-80"]),
+    );
+  });
 });

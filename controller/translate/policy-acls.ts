@@ -204,7 +204,11 @@ export function policyBundle(policy: PolicyRecord, context: PolicyContext): Bund
     const overflow = context.ranks.overflow(policy, direction);
     if (overflow === undefined) continue;
     const place: RulePlace = { direction, rule: "overflow", pass: undefined };
-    acls.add(place, { ...everything, subject }, { priority: overflow, action: "drop" });
+    const clause: Clause = { ...everything, subject };
+    acls.add(place, clause, { priority: overflow, action: "drop" });
+    // The lowest level above what nobody decided is kept for it.
+    const again = ({ rest }: Pass): Standing => ({ priority: rest + 2, action: "drop" });
+    if (tier === "Baseline") addAgain({ acls, context }, direction, "overflow", [clause], again);
   }
   for (const rule of policy.rules) {
     adders[tier]({ acls, policy, rule, clauses: clausesOf(subject, rule, context.sets), context });

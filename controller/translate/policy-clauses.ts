@@ -87,6 +87,7 @@ export function commonClause(a: Clause, b: Clause): Clause | undefined {
   if (subject === undefined) return undefined;
   const peers = commonPeers(a.peers, b.peers);
   if (peers !== "any" && peers.length === 0) return undefined;
-  const piece = [a.piece, b.piece].filter((text) => text !== "").join("+");
+  // Whose name for a port it is has to be seen: both may have one beside a number.
+  const piece = b.piece === "" ? a.piece : `${a.piece}+${b.piece}`;
   return { piece, subject, peers, ports };
 }

@@ -86,6 +86,23 @@ describe("rules of the Admin tier", () => {
   });
 });
 
+describe("rules of the Baseline tier", () => {
+  it("of policies after one without a place have none either, for they may not decide before it", () => {
+    const alternating = Array.from({ length: 100 }, (_, at) => (at % 2 === 0 ? ("allow" as const) : ("deny" as const)));
+    const policies = [...Array.from({ length: 52 }, () => alternating), ["allow" as const]].map(
+      (actions, at): PolicyRecord => ({
+        ...admin(`p${at}`, at, ...actions),
+        kind: "ClusterNetworkPolicy",
+        tier: "Baseline",
+      }),
+    );
+    const ranks = rankPolicies(policies, bands);
+    expect(policies.flatMap((policy, at) => (ranks.overflow(policy, "ingress") === undefined ? [] : [at]))).toEqual([
+      51, 52,
+    ]);
+  });
+});
+
 describe("a Pass", () => {
   it("needs nothing where no rule below could decide otherwise", () => {
     expect(rankPolicies([admin("a", 0, "deny", "pass")], bands).passes("ingress")).toEqual([]);

@@ -109,6 +109,8 @@ function rankBaseline(policies: readonly PolicyRecord[], direction: Direction) {
   for (const { policy, levels } of rankable(policies, direction)) {
     if (next - 2 * levels.length < baselinePriorities.last) {
       overflows.set(policyId(policy), baselinePriorities.last);
+      // Those after it may not decide before it.
+      next = baselinePriorities.last;
       continue;
     }
     const ofPolicy = new Map<number, number>();
