@@ -226,6 +226,11 @@ async function measure(
   const change = (role: string) => () =>
     client.patch(networkPolicies, target, policyOf(direction, role), { type: "merge" });
   await sampler.until(true);
+  // What was made before is on the nodes when this is: changes reach them in order.
+  await client.create(networkPolicies, { namespace: "default" }, policyOf(direction, "nobody"));
+  await sampler.until(false);
+  await client.delete(networkPolicies, target);
+  await sampler.until(true);
   for (let round = 0; round < rounds; round += 1) {
     await time(durations.added, false, () =>
       client.create(networkPolicies, { namespace: "default" }, policyOf(direction, "nobody")),
