@@ -64,6 +64,37 @@ describe("a UDP connection to a Service", () => {
     expect(forgotten).toEqual([]);
   });
 
+  it("is looked for by one look at a time, however much changes while one takes long", async () => {
+    let looks = 0;
+    let atOnce = 0;
+    let most = 0;
+    const moved = createMovedFlows({
+      conntrack: {
+        async *connections() {
+          looks += 1;
+          atOnce += 1;
+          most = Math.max(most, atOnce);
+          await new Promise((resolve) => setTimeout(resolve, 3_000));
+          atOnce -= 1;
+          yield [connection(1, old)];
+        },
+        forget: async ({ from }) => void forgotten.push(from.port),
+      },
+      forgotten: () => undefined,
+      logger,
+    });
+    for (let time = 0; time < 60; time += 1) {
+      moved.note({ service, backend: { ...old, port: time } }, false);
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    moved.note({ service, backend: old }, false);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(most).toBe(1);
+    expect(looks).toBeLessThan(20);
+    // The last change has had its looks too.
+    expect(forgotten.length).toBeGreaterThan(0);
+  });
+
   it("from before the Service is forgotten when its first backend comes", async () => {
     there = [connection(1, service)];
     const moved = flows();

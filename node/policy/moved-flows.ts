@@ -34,6 +34,8 @@ export function createMovedFlows(options: {
   /** Those that are still to be looked at, `gathering` among them. */
   const pending = new Set<Moves>();
   const timers = new Set<NodeJS.Timeout>();
+  /** One look after another: each makes vswitchd write down all of its connections. */
+  let looking: Promise<void> = Promise.resolve();
   let closed = false;
 
   async function look(moves: Moves): Promise<void> {
@@ -62,15 +64,21 @@ export function createMovedFlows(options: {
     logger.info({ connections: count }, "forgot UDP connections to Services that stood with a former backend");
   }
 
+  async function lookNow(moves: Moves): Promise<void> {
+    if (closed) return;
+    // What changes while others are looked at is gathered as long, so that few looks wait for their turn.
+    if (gathering === moves) gathering = undefined;
+    try {
+      await look(moves);
+    } catch (error) {
+      if (!closed) logger.warn({ err: error }, "UDP connections to former backends could not be looked for");
+    }
+  }
+
   function lookAfter(ms: number, moves: Moves, done: () => void): void {
     const timer = setTimeout(() => {
       timers.delete(timer);
-      if (gathering === moves) gathering = undefined;
-      look(moves)
-        .catch((error: unknown) => {
-          if (!closed) logger.warn({ err: error }, "UDP connections to former backends could not be looked for");
-        })
-        .finally(done);
+      looking = looking.then(() => lookNow(moves)).then(done);
     }, ms);
     timers.add(timer);
   }
