@@ -52,9 +52,11 @@ export function followWantedNames(
     }
   }
 
-  // A cluster that does not know such policies has no names; that is no trouble, and may change.
+  // A cluster that does not know such policies, or no longer, has no names; that is no trouble, and may change.
   const watches = [adminNetworkPolicies, clusterNetworkPolicies].map((resource) =>
-    reflect(client, resource, { project: projectNames, backoff: { minMs: 1_000, maxMs: 60_000 } }).subscribe({
+    reflect(client, resource, {
+      ...{ project: projectNames, mayBeAbsent: true, backoff: { minMs: 1_000, maxMs: 60_000 } },
+    }).subscribe({
       next(event) {
         if (event.kind === "synced") return;
         const after = event.kind === "upsert" ? event.object : [];
