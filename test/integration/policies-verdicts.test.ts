@@ -20,6 +20,8 @@ const layouts = [
   ["tiers", policyLayout({ aclTiers: true, aclPass: true })],
 ] as const;
 const hairpins: Readonly<Record<Family, string>> = { ipv4: "169.254.0.5", ipv6: "fd69::5" };
+/** On a busy machine. */
+const timeoutMs = 400_000;
 const asks: readonly Ask[] = [...podAsks, ...nodeAsks, ...serviceAsks];
 
 function rowsAnswer(
@@ -53,8 +55,6 @@ function differences(town: Town, family: Family): readonly string[] {
   for (const ask of asks) {
     const { from, to, protocol, port } = ask;
     for (const answer of evaluator.answer({ ...ask, family })) {
-      // SCTP can't come back to where it came from: its conntrack entries have no ports to be told apart by.
-      if (protocol === "sctp" && answer.packet.source.pod === answer.packet.destination.pod) continue;
       judged += 1;
       const what = `${from} > ${to} ${protocol} ${port ?? ""} ${family}`;
       const rows = rowsAnswer(town, judge as never, ask, answer, family);
@@ -80,31 +80,42 @@ function differences(town: Town, family: Family): readonly string[] {
 }
 
 describe.each(layouts)("in %s", (_, layout) => {
-  it("the rows and why say what the specifications say, for each of their lines", () => {
-    // One after another, and each from scratch.
-    const town = createTown(layout);
-    for (const { name, passes: _p, drops: _d, ...state } of cases) {
-      town.become(state);
-      expect([name, ...differences(town, "ipv4"), ...differences(town, "ipv6")]).toEqual([name]);
-      const fresh = createTown(layout);
-      fresh.become(state);
-      expect([name, ...differences(fresh, "ipv4")]).toEqual([name]);
-    }
-  });
+  it(
+    "the rows and why say what the specifications say, for each of their lines",
+    () => {
+      // One after another, and each from scratch.
+      const town = createTown(layout);
+      for (const [position, { name, passes: _p, drops: _d, ...state }] of cases.entries()) {
+        town.become(state);
+        expect([name, ...differences(town, position % 2 === 0 ? "ipv4" : "ipv6")]).toEqual([name]);
+        const fresh = createTown(layout);
+        fresh.become(state);
+        expect([name, ...differences(fresh, position % 2 === 0 ? "ipv6" : "ipv4")]).toEqual([name]);
+      }
+    },
+    timeoutMs,
+  );
 
-  it("they say so in any state, however it came about", () => {
-    fc.assert(
-      fc.property(fc.array(anyStepWithPods, { minLength: 1, maxLength: 24, size: "max" }), (steps: readonly Step[]) => {
-        const town = createTown(layout);
-        let state: State = { policies: [] };
-        for (const [position, step] of steps.entries()) {
-          state = afterStep(state, step);
-          town.become(state);
-          expect(differences(town, position % 2 === 0 ? "ipv4" : "ipv6")).toEqual([]);
-        }
-      }),
-      { numRuns: 60, seed: 20_261_121, endOnFailure: false },
-    );
-    console.info(`${states} states, ${judged} verdicts`);
-  });
+  it(
+    "they say so in any state, however it came about",
+    () => {
+      fc.assert(
+        fc.property(
+          fc.array(anyStepWithPods, { minLength: 1, maxLength: 24, size: "max" }),
+          (steps: readonly Step[]) => {
+            const town = createTown(layout);
+            let state: State = { policies: [] };
+            for (const [position, step] of steps.entries()) {
+              state = afterStep(state, step);
+              town.become(state);
+              expect(differences(town, position % 2 === 0 ? "ipv4" : "ipv6")).toEqual([]);
+            }
+          },
+        ),
+        { numRuns: 60, seed: 20_261_121, endOnFailure: false },
+      );
+      console.info(`${states} states, ${judged} verdicts`);
+    },
+    timeoutMs,
+  );
 });

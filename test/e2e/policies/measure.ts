@@ -29,6 +29,7 @@ function spread<T>(all: readonly T[]): readonly T[] {
 export interface TruthTable {
   /** @returns a report of what differs; empty when nothing does */
   measure(name: string, state: State, traced: number): Promise<string>;
+  readonly counts: { readonly states: number; readonly traces: number };
   /** What was done, in one line. */
   figures(): string;
 }
@@ -67,6 +68,7 @@ export async function createTruthTable(lab: Lab, town: LabTown, settling: Settli
   }
 
   return {
+    counts: sums,
     async measure(name, state, traced) {
       turn += 1;
       const started = performance.now();
