@@ -268,11 +268,32 @@ describe("a reflector", () => {
     await seen("+shop/a red");
     await server.watched();
     // Its definition is taken away while the watch is broken.
-    refuse();
+    let refused = 0;
+    const refuseAlways = (): void =>
+      server.intercept(isList, (_request, response) => {
+        if (++refused < 3) {
+          expect(words()).not.toContain("-shop/a");
+          refuseAlways();
+        }
+        answerJson(response, 404, statusOf(404, "NotFound", "absent"));
+      });
+    refuseAlways();
     server.endWatches("destroy");
     await seen("-shop/a");
+    expect(refused).toBe(3);
     await synced(3);
     expect(words().slice(0, 5)).toEqual(["synced", "+shop/a red", "synced", "-shop/a", "synced"]);
+  });
+
+  it("keeps what it knows of a resource that the server doesn't know for a moment", async () => {
+    server.put(path("a"), { color: "red" });
+    follow({ mayBeAbsent: true });
+    await synced(1);
+    await server.watched();
+    server.intercept(isList, (_request, response) => answerJson(response, 404, statusOf(404, "NotFound", "absent")));
+    server.endWatches("destroy");
+    await synced(2);
+    expect(words()).toEqual(["+shop/a red", "synced", "synced"]);
   });
 
   it("awaits a resource that has to be there", async () => {

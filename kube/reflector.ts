@@ -32,7 +32,8 @@ export interface ReflectOptions<T> extends Selection {
   readonly project: (raw: unknown) => T;
   /**
    * The cluster may lack the resource's definition: as long as the server knows no such resource (404), it counts as one
-   * without objects, which is told as a list is. Else the resource is awaited. It is asked for again after a pause.
+   * without objects, which is told as a list is. Else the resource is awaited. It is asked for again after a pause. Objects
+   * that are known go only when the server has said so three times in a row.
    */
   readonly mayBeAbsent?: boolean;
   /** Objects per list request; default 500. */
@@ -78,6 +79,8 @@ export function reflect<T>(
   });
 }
 
+const absencesBelieved = 3;
+
 async function follow<T>(
   client: Pick<KubeClient, "listPage" | "watch">,
   resource: Resource,
@@ -107,6 +110,8 @@ async function follow<T>(
   /** A stream broke off: the server that answers next may have been restored from a backup. */
   let doubtful = false;
   let failures = 0;
+  /** How often in a row the server knew no such resource. */
+  let absences = 0;
   /** What was warned of since the last success; the retries that follow are the same story. */
   let warnedOf: string | undefined;
 
@@ -119,11 +124,16 @@ async function follow<T>(
       () => objects.listBegun(),
     ).catch((error: unknown) => {
       if (options.mayBeAbsent === true && isKubeError(error, "NOT_FOUND")) {
-        objects.listBegun();
-        objects.listEnded();
+        absences++;
+        // A server that has just begun may not know yet what is defined; what protects somebody must not go for that.
+        if (objects.size === 0 || absences >= absencesBelieved) {
+          objects.listBegun();
+          objects.listEnded();
+        }
       }
       throw error;
     });
+    absences = 0;
     signal.throwIfAborted();
     objects.listEnded();
     return version;
