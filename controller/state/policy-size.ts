@@ -9,7 +9,7 @@ export const policyLimits = {
   rules: 1_000,
   selectors: 2_000,
   networks: 10_000,
-  excepts: 1_000,
+  excepts: 250,
   ports: 5_000,
   "named ports": 200,
 } as const;

@@ -97,6 +97,32 @@ interface NodeAddresses {
   readonly management: readonly Address[];
 }
 
+/** Nodes of one family. */
+interface Nodes {
+  readonly all: readonly NodeAddresses[];
+  /** The values of all their own addresses, ascending: most blocks hold none, and there are many of both. */
+  readonly values: readonly bigint[];
+}
+
+const noNodes: Nodes = { all: [], values: [] };
+
+function nodesOf(all: readonly NodeAddresses[]): Nodes {
+  const values = all.flatMap(({ internal }) => internal.map(({ value }) => value));
+  return { all, values: values.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)) };
+}
+
+/** Whether one of the values, ascending, is in the range. */
+function someIn(values: readonly bigint[], { first, last }: Range): boolean {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((values[middle] ?? last) < first) low = middle + 1;
+    else high = middle;
+  }
+  const found = values[low];
+  return found !== undefined && found <= last;
+}
+
 function addressesIn(family: Family, texts: readonly string[]): Address[] {
   return texts.flatMap((text) => {
     const address = parseAddress(text);
@@ -105,17 +131,19 @@ function addressesIn(family: Family, texts: readonly string[]): Address[] {
 }
 
 /** The nodes are the same for many sets, which are made anew together. */
-const parsedNodes = new WeakMap<readonly PolicyNode[], Map<Family, readonly NodeAddresses[]>>();
+const parsedNodes = new WeakMap<readonly PolicyNode[], Map<Family, Nodes>>();
 
-function nodesIn(family: Family, nodes: readonly PolicyNode[]): readonly NodeAddresses[] {
-  const byFamily = parsedNodes.get(nodes) ?? new Map<Family, readonly NodeAddresses[]>();
+function nodesIn(family: Family, nodes: readonly PolicyNode[]): Nodes {
+  const byFamily = parsedNodes.get(nodes) ?? new Map<Family, Nodes>();
   parsedNodes.set(nodes, byFamily);
   const known =
     byFamily.get(family) ??
-    nodes.map(({ internal, management }) => ({
-      internal: addressesIn(family, internal),
-      management: addressesIn(family, management),
-    }));
+    nodesOf(
+      nodes.map(({ internal, management }) => ({
+        internal: addressesIn(family, internal),
+        management: addressesIn(family, management),
+      })),
+    );
   byFamily.set(family, known);
   return known;
 }
@@ -127,14 +155,15 @@ const single = ({ value }: Address): Range => ({ first: value, last: value });
  * those is in the block and none of these in an except, and out when all of those that the block holds are excepted. Where the block holds
  * none of them it is an address as any other.
  */
-function blockRanges(family: Family, block: AddressBlock, nodes: readonly NodeAddresses[]): Range[] {
+function blockRanges(family: Family, block: AddressBlock, { all, values }: Nodes): Range[] {
   const whole = cidr(block.cidr);
   if (whole?.family !== family) return [];
   const excepts = block.except.flatMap((text) => cidr(text) ?? []);
   const parts = subtracted(rangeOf(whole), merged(excepts.map(rangeOf)));
+  if (!someIn(values, rangeOf(whole))) return parts;
   const added: Range[] = [];
   const carved: Range[] = [];
-  for (const { internal, management } of nodes) {
+  for (const { internal, management } of all) {
     const held = internal.filter((address) => contains(whole, address));
     if (held.length === 0) continue;
     const isIn = held.some((address) => !excepts.some((except) => contains(except, address)));
@@ -177,7 +206,7 @@ export function nodeMembers(
 /** How the blocks stand to a network: whether they hold all of it, some or nothing. */
 export function coverage(blocks: readonly AddressBlock[], network: Cidr): "all" | "some" | "none" {
   const whole = rangeOf(network);
-  const held = common(merged(blocks.flatMap((block) => blockRanges(network.family, block, []))), [whole]);
+  const held = common(merged(blocks.flatMap((block) => blockRanges(network.family, block, noNodes))), [whole]);
   if (held.length === 0) return "none";
   const [first] = held;
   return first?.first === whole.first && first.last === whole.last ? "all" : "some";
