@@ -31,8 +31,13 @@ const families = ["ipv4", "ipv6"] as const;
 const protocols = ["tcp", "udp", "sctp"] as const;
 const ownPods = scenePods.filter(({ hostNetwork }) => hostNetwork !== true);
 
-/** Each with all that is asked of one pair: of each list one is sent, in turn, and one that has another verdict if there is. */
+/** Each with all that is asked of one pair. */
 type Alternatives = readonly Ask[];
+
+interface Candidate {
+  readonly ask: Ask;
+  readonly answer: Answer;
+}
 
 const pairs = ownPods.flatMap(({ key: from }) => ownPods.flatMap(({ key: to }) => (from === to ? [] : [{ from, to }])));
 
@@ -103,8 +108,9 @@ const inBothFamilies = (way: SctpWay): readonly Alternatives[] => [...tcpAndUdp,
 const inOneFamily = (way: SctpWay): readonly Alternatives[] => [...byAddress("icmp"), ...fromNodes(way), ...toNodes];
 
 /**
- * What is sent in a state: all pairs in all protocols, by address and by service, in both families. Ports take turns from state to state; where
- * ports of a pair have different verdicts, one of each is asked.
+ * What is sent in a state: all pairs of pods at all ports in all protocols, by address and by service, in both families. What else is
+ * asked, of nodes, of the outside and by ICMP, takes turns from state to state; where ports of a pair have different verdicts, one of
+ * each is asked.
  */
 export function planProbes(
   town: LabTown,
@@ -121,16 +127,24 @@ export function planProbes(
     return service === undefined ? answer.packet.destination.address : town.serviceAddress(service, family);
   }
 
-  function add(alternatives: Alternatives, family: Family, place: number): void {
-    const candidates = alternatives.flatMap((ask) => {
+  function candidatesOf(alternatives: Alternatives, family: Family): readonly Candidate[] {
+    return alternatives.flatMap((ask) => {
       const to = ask.to === "outside" ? outsideAddresses[family] : ask.to;
       const answers = evaluator.answer({ ...ask, to, family });
       return answers.map((answer) => ({ ask, answer }));
     });
+  }
+
+  /** The one whose turn it is, and one that has another verdict if there is. */
+  function chosen(candidates: readonly Candidate[], place: number): readonly Candidate[] {
     const first = candidates[(turn + place) % candidates.length];
-    if (first === undefined) return;
+    if (first === undefined) return [];
     const other = candidates.find(({ answer }) => answer.allowed !== first.answer.allowed);
-    for (const { ask, answer } of other === undefined ? [first] : [first, other]) {
+    return other === undefined ? [first] : [first, other];
+  }
+
+  function add(candidates: readonly Candidate[], family: Family): void {
+    for (const { ask, answer } of candidates) {
       planned.push({
         ...{ ask, family, answer, host: hostOf(ask.from) },
         request: {
@@ -143,8 +157,11 @@ export function planProbes(
     }
   }
 
-  for (const family of families) for (const [place, one] of inBothFamilies(sctpWay).entries()) add(one, family, place);
-  for (const [place, one] of inOneFamily(sctpWay).entries()) add(one, families[(turn + place) % 2] ?? "ipv4", place);
+  for (const family of families) for (const one of inBothFamilies(sctpWay)) add(candidatesOf(one, family), family);
+  for (const [place, one] of inOneFamily(sctpWay).entries()) {
+    const family = families[(turn + place) % 2] ?? "ipv4";
+    add(chosen(candidatesOf(one, family), place), family);
+  }
   return planned;
 }
 
