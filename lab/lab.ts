@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { inPod, type PodView, podView } from "./kubelet/pod-view.ts";
 import type { Matrix } from "./probing/matrix.ts";
 import { type ProbeOutcome, type ProbeSpec, readProbes } from "./probing/probe-spec.ts";
@@ -123,9 +123,20 @@ export async function connectLab(options: { readonly name?: string } = {}): Prom
   const folder = folderOf(options.name);
   if (!(await supervisorRuns(folder)))
     throw new Error(
-      `the lab ${options.name ?? defaultName} does not run: start it with "npm run lab${named(options.name, " -- up")}"`,
+      `the lab ${options.name ?? defaultName} does not run: start it with "npm run lab${named(options.name, " -- up")}"${await othersRunning(folder)}`,
     );
   return labOf(layoutOf(readConfig(folder), folder), undefined);
+}
+
+/** Which labs run beside the folder of one that does not: most often a name was forgotten, or stands too far behind. */
+async function othersRunning(folder: string): Promise<string> {
+  const parent = dirname(folder);
+  const running: string[] = [];
+  for (const entry of existsSync(parent) ? readdirSync(parent, { withFileTypes: true }) : []) {
+    if (entry.isDirectory() && (await supervisorRuns(join(parent, entry.name)))) running.push(entry.name);
+  }
+  if (running.length === 0) return "";
+  return `; of others ${running.join(", ")} ${running.length === 1 ? "runs" : "run"}: say --name NAME right behind the lab's command`;
 }
 
 /** Takes away what is there of a lab, running or not. @returns whether there was anything */

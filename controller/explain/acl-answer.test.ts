@@ -68,7 +68,12 @@ describe("the answer for an ACL", () => {
     ],
     ["AdminNetworkPolicy/a#ingress.0.numbers.logged", "for pods of namespaces that log it"],
     ["AdminNetworkPolicy/a#ingress.overflow.all", "there are too few priorities for its rules"],
-    ["Node/node1#services.ipv4", "drops for the network itself: Node node1, services.ipv4"],
+    ["Node/node1#services.ipv4", "drops what pods of node node1 send to the services' network and nobody balanced"],
+    ["Node/node1#pods", "what node node1 sends to its own pods"],
+    ["Node/node1#policy.sctp.egress", "SCTP of node node1's pods that no policy spoke about"],
+    ["Tenant/default#policy.hairpin", "what a pod sends to itself by a Service"],
+    ["Tenant/default#policy.sctp.answers.ingress", "SCTP's answers"],
+    ["Node/node1#other", "drops for the network itself: Node node1, other"],
     ["stranger", "is no row of this network's controller"],
   ])("says what a row of %s does", (owner, meaning) => {
     expect(aclAnswer(row("cccccccc-1", owner, { action: "drop" }), nobody).meaning).toContain(meaning);

@@ -78,6 +78,16 @@ function policyMeaning(verb: string, origin: AclRuleOrigin): string {
   }
 }
 
+/** What the rows are for that no policy makes, by their owner's kind and part; `$1` is its key. */
+const ofTheNetwork: readonly (readonly [owner: RegExp, meaning: string])[] = [
+  [/^Node\/([^#]+)#pods$/, "what node $1 sends to its own pods"],
+  [/^Node\/([^#]+)#services\.ipv[46]$/, "what pods of node $1 send to the services' network and nobody balanced"],
+  [/^Node\/([^#]+)#policy\.sctp\.(?:in|e)gress$/, "SCTP of node $1's pods that no policy spoke about, untracked"],
+  [/^Tenant\/[^#]+#policy\.(?:sctp\.)?hairpin$/, "what a pod sends to itself by a Service"],
+  [/^Tenant\/[^#]+#policy\.sctp\.answers\.(?:in|e)gress$/, "SCTP's answers: from ports below 32768 to others"],
+  [/^Tenant\/[^#]+#policy\.sctp\.ingress$/, "SCTP to pods of policies that said nothing about it, untracked"],
+];
+
 function meaningOf(row: AclRow, origin: AclRuleOrigin | undefined): string {
   const verb = verbs[row.action] ?? row.action;
   if (origin !== undefined) return policyMeaning(verb, origin);
@@ -86,6 +96,10 @@ function meaningOf(row: AclRow, origin: AclRuleOrigin | undefined): string {
   const direction = /^isolation\.(ingress|egress)$/.exec(owner.part ?? "")?.[1];
   if (direction !== undefined) {
     return `${verb} ${direction} that no NetworkPolicy allows, of pods that some NetworkPolicy isolates for ${direction}`;
+  }
+  const text = row.owner ?? "";
+  for (const [pattern, meaning] of ofTheNetwork) {
+    if (pattern.test(text)) return `${verb} ${text.replace(pattern, meaning)}`;
   }
   return `${verb} for the network itself: ${owner.kind} ${owner.key}${owner.part === undefined ? "" : `, ${owner.part}`}`;
 }

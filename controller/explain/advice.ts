@@ -104,6 +104,9 @@ function missOf(
     if (rule.ports === "any" || rule.ports.length === 0) return undefined;
     const shown = rule.ports.slice(0, 6).map(portText).join(", ");
     const rest = rule.ports.length > 6 ? ", …" : "";
+    if (packet.protocol === "icmp") {
+      return `take the ports away from ${ruleText(deciding)}, which already allows this peer on ${shown}${rest} (ICMP has no ports)`;
+    }
     return `add ${what} to the ports of ${ruleText(deciding)}, which already allows this peer on ${shown}${rest}`;
   }
   if (!portsMatch(rule.ports, packet.destination, packet.protocol, packet.port)) return undefined;

@@ -30,13 +30,22 @@ export interface Target {
   readonly service: WhyPath["service"];
 }
 
+/** No namespace's name has a dot: what has one before the slash is a network. */
+const podKey = /^[^/:.]+\/[^/:]+$/;
+
+/** No domain's last label is a number: what ends so is an address that was mistyped. */
+const domainName = /^([a-zA-Z0-9-]+\.)+(?!\d+\.?$)[a-zA-Z0-9-]+\.?$/;
+
 const allProtocols = ["tcp", "udp", "sctp", "icmp"] as const satisfies readonly PacketProtocol[];
 
 /** A port's number. @throws ExplainError BAD_QUERY */
 function portNumber(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port >= 1 && port <= 65_535) return port;
-  throw new ExplainError("BAD_QUERY", `${JSON.stringify(text)} is no port: give a number from 1 to 65535`);
+  throw new ExplainError(
+    "BAD_QUERY",
+    `${JSON.stringify(text)} is no port: give a number from 1 to 65535 (names are for the ports of Services)`,
+  );
 }
 
 /** Finds out what a question is about. */
@@ -74,7 +83,7 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
     const node = /^node:(.+)$/.exec(text)?.[1];
     if (node !== undefined) return parties.nodeSending(node);
     if (isIP(text) !== 0) return [parties.at(text)];
-    if (/^[^/:]+\/[^/:]+$/.test(text)) return podOrItsNode(text, "nodeSending");
+    if (podKey.test(text)) return podOrItsNode(text, "nodeSending");
     throw new ExplainError(
       "BAD_QUERY",
       `${JSON.stringify(text)} is no sender: say namespace/pod, node:NAME or an address`,
@@ -179,10 +188,10 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
       const found = serviceTargets(service, [party.address], port, protocol, from, notes);
       return { end: { kind: "service", name: service.key }, targets: found };
     }
-    if (/^[^/:]+\/[^/:]+$/.test(text)) {
+    if (podKey.test(text)) {
       return { end: { kind: "pod", name: text }, targets: plainTargets(podOrItsNode(text, "nodeReceiving"), query) };
     }
-    if (/^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+\.?$/.test(text)) {
+    if (domainName.test(text)) {
       const name = text.toLowerCase().replace(/\.$/, "");
       return { end: { kind: "domain", name }, targets: domainTargets(name, query) };
     }

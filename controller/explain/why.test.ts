@@ -403,6 +403,9 @@ describe("a question", () => {
     ["shop/done", "shop/web", "NO_ADDRESS"],
     ["shop/front", "unknown.example", "NO_ADDRESS"],
     ["service:shop/web", "shop/web", "BAD_QUERY"],
+    ["shop/front", "10.0.0.0/8", "BAD_QUERY"],
+    ["10.0.0.0/8", "shop/web", "BAD_QUERY"],
+    ["shop/front", "999.1.1.1", "BAD_QUERY"],
     ["10.244.1.6", "fd00:10:244::5", "NO_ADDRESS"],
   ])("from %s to %s is refused as %s", (from, to, code) => {
     expect(codeOf(() => ask([], { from, to, port: "80" }))).toBe(code);
@@ -441,6 +444,12 @@ describe("what would change it", () => {
       "give pod shop/front the label role=client: ingress rule 0 of NetworkPolicy shop/web then allows it",
       "add tcp/8080 to the ports of ingress rule 1 of NetworkPolicy shop/web, which already allows this peer on tcp/9090",
     ]);
+  });
+
+  it("takes ports away for ICMP, which has none", () => {
+    expect(changesOf([policy], { from: "shop/front", to: "shop/web", protocol: "icmp" })).toContain(
+      "take the ports away from ingress rule 1 of NetworkPolicy shop/web, which already allows this peer on tcp/9090 (ICMP has no ports)",
+    );
   });
 
   it("is an earlier rule, where an Admin policy denies", () => {

@@ -80,7 +80,11 @@ export function projectBaselineAdminNetworkPolicy(raw: unknown): PolicyRecord {
   const { complain, problems } = createComplaints();
   const subject = readSubject(objectAt(spec).subject);
   if (typeof subject === "string") complain("POLICY_SUBJECT_UNREADABLE", subject);
-  if (name !== baselineName) complain("POLICY_BASELINE_NAME", `its name is ${name}`);
+  if (name !== baselineName)
+    complain(
+      "POLICY_BASELINE_NAME",
+      `only the one called ${baselineName} counts, and this is called ${name}; it is about nobody`,
+    );
   return Object.freeze({
     kind: "BaselineAdminNetworkPolicy",
     key: name,
