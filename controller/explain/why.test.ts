@@ -420,6 +420,16 @@ describe("a question", () => {
     expect(explainer.why({ from: "shop/front", to: "10.97.3.3", port: "80" }).verdict).toBe("allowed");
   });
 
+  it("says of a policy that decides what of it can't be read", () => {
+    const unreadable = networkPolicy("web", {
+      podSelector: {},
+      ingress: [{ from: [{ ipBlock: { cidr: "10.0.0.0/33" } }] }],
+    });
+    expect(ask([unreadable], { from: "shop/front", to: "shop/web", port: "80" }).notes).toEqual([
+      'NetworkPolicy shop/web has a problem: ingress[0]: "10.0.0.0/33" is no network',
+    ]);
+  });
+
   it("refuses ports that are none", () => {
     for (const port of ["0", "65536", "http", "-1"]) {
       expect(codeOf(() => ask([], { from: "shop/front", to: "shop/web", port }))).toBe("BAD_QUERY");

@@ -2,6 +2,7 @@ import type { PolicyModel } from "../graph/policy-model.ts";
 import type { Cidr } from "../ipam/address.ts";
 import type { Labels } from "../state/labels.ts";
 import type { Direction } from "../state/policy.ts";
+import { policyId } from "../state/policy.ts";
 import { advise } from "./advice.ts";
 import type { NamedEnd, WhyAnswer, WhyDecision, WhyPath } from "./answer.ts";
 import { type Decision, decide, exemptionOf } from "./decision.ts";
@@ -137,6 +138,19 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
     );
   }
 
+  /** Says of the policies that decide what is wrong with them: they may deny for that alone. */
+  function noteProblems({ egress, ingress }: WhyPath, notes: Set<string>): void {
+    for (const { rules = [], isolatedBy = [], passes = [] } of [egress, ingress]) {
+      for (const { kind, name } of [...isolatedBy, ...[...rules, ...passes].map(({ policy }) => policy)]) {
+        const problems = model.policies.get(policyId({ kind, key: name }))?.problems ?? [];
+        const [problem] = problems;
+        if (problem === undefined) continue;
+        const rest = problems.length > 1 ? ` (and ${problems.length - 1} more, see its Events)` : "";
+        notes.add(`${kind} ${name} has a problem: ${problem.message}${rest}`);
+      }
+    }
+  }
+
   return {
     why(query, options = {}) {
       const notes = new Set<string>();
@@ -156,6 +170,7 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
       if (end.kind === "service" && from[0]?.kind === "address") {
         notes.add("what comes from outside may come from a gateway's address once it is load balanced");
       }
+      for (const path of paths) noteProblems(path, notes);
       return { from: senderEnd(query.from, from), to: end, verdict: verdictOf(paths), paths, notes: [...notes] };
     },
   };
