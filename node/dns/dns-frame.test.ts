@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addressBytes } from "../netlink/index.ts";
-import { type DnsFrame, readDnsFrame } from "./dns-frame.ts";
-import { createTcpMessages } from "./tcp-messages.ts";
+import { readDnsFrame } from "./dns-frame.ts";
 
 const payload = Buffer.from("an answer");
 
@@ -39,6 +38,7 @@ describe("a frame", () => {
     const found = {
       protocol: "udp",
       source: "10.96.0.10",
+      sourcePort: 53,
       destination: "10.244.0.5",
       destinationPort: 40_000,
       payload,
@@ -47,6 +47,23 @@ describe("a frame", () => {
     expect(readDnsFrame(ipv4(17, udp(), Buffer.alloc(8)))).toMatchObject(found);
     expect(readDnsFrame(Buffer.concat([ipv4(17, udp()), Buffer.alloc(6)]))?.payload).toEqual(payload);
     expect(readDnsFrame(ipv6(17, udp()))).toMatchObject({ source: "fd00:10:96::a", payload });
+  });
+
+  it("of TCP says where it stands, and what it acknowledges", () => {
+    const data = Buffer.alloc(20);
+    data.writeUInt16BE(53, 0);
+    data.writeUInt16BE(40_000, 2);
+    data.writeUInt32BE(0xfffffffe, 4);
+    data.writeUInt32BE(7, 8);
+    data[12] = 0x50;
+    const segmentOf = (flags: number) => {
+      data[13] = flags;
+      return readDnsFrame(ipv6(6, data))?.segment;
+    };
+    const sequence = 0xfffffffe;
+    expect(segmentOf(0x02)).toEqual({ sequence, acknowledges: undefined, isFirst: true, isLast: false });
+    expect(segmentOf(0x12)).toEqual({ sequence, acknowledges: 7, isFirst: true, isLast: false });
+    expect(segmentOf(0x11)).toEqual({ sequence, acknowledges: 7, isFirst: false, isLast: true });
   });
 
   it("with lengths that don't fit is not read, and nothing makes it throw", () => {
@@ -63,38 +80,5 @@ describe("a frame", () => {
         }),
       );
     }
-  });
-});
-
-describe("messages by TCP", () => {
-  const segment = (sequence: number, data: Buffer, more: { isFirst?: boolean; isLast?: boolean } = {}): DnsFrame => ({
-    ...{ protocol: "tcp", source: "10.96.0.10", destination: "10.244.0.5", destinationPort: 40_000, payload: data },
-    segment: { sequence: sequence >>> 0, isFirst: false, isLast: false, ...more },
-  });
-  const stream = Buffer.concat([Buffer.from([0, 3]), Buffer.from("one"), Buffer.from([0, 4]), Buffer.from("more")]);
-
-  it("are put together however they are cut, across the end of sequence numbers too", () => {
-    for (let cut = 0; cut <= stream.length; cut += 1) {
-      const messages = createTcpMessages();
-      const found = [
-        ...messages.take("a", segment(0xfffffffa, Buffer.alloc(0), { isFirst: true })),
-        ...messages.take("a", segment(0xfffffffb, stream.subarray(0, cut))),
-        // Sent again, with more.
-        ...messages.take("a", segment(0xfffffffb, stream)),
-      ];
-      expect(found.map(String)).toEqual(["one", "more"]);
-    }
-  });
-
-  it("are not read after a gap, after the end, and of connections that began unseen", () => {
-    const messages = createTcpMessages();
-    expect(messages.take("a", segment(1, stream))).toEqual([]);
-    messages.take("a", segment(0, Buffer.alloc(0), { isFirst: true }));
-    expect(messages.take("b", segment(1, stream))).toEqual([]);
-    expect(messages.take("a", segment(3, stream))).toEqual([]);
-    expect(messages.take("a", segment(1, stream))).toEqual([]);
-    messages.take("a", segment(0, Buffer.alloc(0), { isFirst: true }));
-    expect(messages.take("a", segment(1, stream, { isLast: true }))).toHaveLength(2);
-    expect(messages.take("a", segment(12, stream))).toEqual([]);
   });
 });

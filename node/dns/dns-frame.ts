@@ -5,14 +5,26 @@ export interface DnsFrame {
   readonly protocol: "udp" | "tcp";
   /** Canonical text. */
   readonly source: string;
+  readonly sourcePort: number;
   readonly destination: string;
   readonly destinationPort: number;
   readonly payload: Buffer;
-  /** Of TCP only. */
-  readonly segment: { readonly sequence: number; readonly isFirst: boolean; readonly isLast: boolean } | undefined;
+  readonly segment: TcpSegment | undefined;
+}
+
+/** What TCP says of a segment (RFC 9293 section 3.1). */
+export interface TcpSegment {
+  readonly sequence: number;
+  /** The sequence number that is expected next of the other end; undefined in the first segment of all. */
+  readonly acknowledges: number | undefined;
+  /** Begins what this end sends. */
+  readonly isFirst: boolean;
+  /** Ends it, or the connection. */
+  readonly isLast: boolean;
 }
 
 const etherHeaderBytes = 14;
+const bits = { fin: 1, syn: 2, rst: 4, ack: 16 } as const;
 const protocols: Readonly<Record<number, "udp" | "tcp">> = { 6: "tcp", 17: "udp" };
 
 /** Reads a frame whose kind the socket's filter has looked at; its lengths are still anybody's. @returns undefined when they don't fit */
@@ -54,10 +66,11 @@ function readTransport(
   if (protocol === undefined) return undefined;
   if (protocol === "udp") {
     if (data.length < 8) return undefined;
+    const sourcePort = data.readUInt16BE(0);
     const destinationPort = data.readUInt16BE(2);
     // Of a datagram in pieces this is the first, which is shorter than the datagram.
     const payload = data.subarray(8, Math.max(8, Math.min(data.length, data.readUInt16BE(4))));
-    return { protocol, source, destination, destinationPort, payload, segment: undefined };
+    return { protocol, source, sourcePort, destination, destinationPort, payload, segment: undefined };
   }
   if (data.length < 20) return undefined;
   const headerBytes = ((data[12] ?? 0) >> 4) * 4;
@@ -65,9 +78,14 @@ function readTransport(
   const flags = data[13] ?? 0;
   return {
     ...{ protocol, source, destination },
+    sourcePort: data.readUInt16BE(0),
     destinationPort: data.readUInt16BE(2),
     payload: data.subarray(headerBytes),
-    // SYN; FIN or RST.
-    segment: { sequence: data.readUInt32BE(4), isFirst: (flags & 2) !== 0, isLast: (flags & 5) !== 0 },
+    segment: {
+      sequence: data.readUInt32BE(4),
+      acknowledges: (flags & bits.ack) === 0 ? undefined : data.readUInt32BE(8),
+      isFirst: (flags & bits.syn) !== 0,
+      isLast: (flags & (bits.fin | bits.rst)) !== 0,
+    },
   };
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readDnsAnswer } from "./dns-message.ts";
+import { readDnsAnswer, readDnsQuestion } from "./dns-message.ts";
 import { dnsAnswer, nameBytes } from "./testing/dns-answer.ts";
 
 const header = (answers: number, flags = 0x8180) => {
@@ -147,5 +147,35 @@ describe("a DNS answer", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe("the question of a message", () => {
+  it("is told by its number and name, in whatever capitals, of who asks and of who answers, a refusal too", () => {
+    for (const [flags, isAnswer] of [
+      [0x0100, false],
+      [0x8180, true],
+      [0x8183, true],
+    ] as const) {
+      const message = dnsAnswer({ id: 0xabcd, name: "WWW.Example.com", records: [], flags });
+      expect(readDnsQuestion(message)).toEqual({ isAnswer, id: 0xabcd, name: "www.example.com" });
+    }
+  });
+
+  it("is none where there are several, none, one of another kind, or one that is cut off", () => {
+    const message = dnsAnswer({ name: "a.example.com", records: [], flags: 0x0100 });
+    for (const [at, value] of [
+      [2, 0x2800],
+      [4, 0],
+      [4, 2],
+      [message.length - 2, 3],
+    ] as const) {
+      const other = Buffer.from(message);
+      other.writeUInt16BE(value, at);
+      expect(readDnsQuestion(other)).toBeUndefined();
+    }
+    for (let end = 0; end < message.length; end += 1) {
+      expect(readDnsQuestion(message.subarray(0, end))).toBeUndefined();
+    }
   });
 });

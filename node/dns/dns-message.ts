@@ -4,6 +4,8 @@ import { addressText } from "../netlink/index.ts";
 const types = { a: 1, cname: 5, aaaa: 28 } as const;
 const classInternet = 1;
 const headerBytes = 12;
+/** Of the header's flags. */
+const isResponse = 0x8000;
 const longestNameBytes = 255;
 /** More labels than that have no room in a name, and each pointer leads to one. */
 const mostPointers = 127;
@@ -22,24 +24,48 @@ export interface DnsAnswer {
   readonly records: readonly AnswerRecord[];
 }
 
+/** A message with one question: who asks, and who answers, bear the same number and name. */
+export interface DnsQuestion {
+  readonly isAnswer: boolean;
+  /** Chosen by who asks. */
+  readonly id: number;
+  readonly name: string;
+}
+
+/**
+ * Reads which question a query (RFC 1035 section 4.1, of the internet's names) asks, or an answer answers, a refusal too.
+ * @returns undefined for what has no such question, and what is no DNS message
+ */
+export function readDnsQuestion(message: Buffer): DnsQuestion | undefined {
+  const question = questionOf(message);
+  if (question === undefined) return undefined;
+  return { isAnswer: (message.readUInt16BE(2) & isResponse) !== 0, id: message.readUInt16BE(0), name: question.name };
+}
+
+function questionOf(message: Buffer): { readonly name: string; readonly end: number } | undefined {
+  if (message.length < headerBytes) return undefined;
+  const opcode = (message.readUInt16BE(2) >> 11) & 15;
+  if (opcode !== 0 || message.readUInt16BE(4) !== 1) return undefined;
+  const name = readName(message, headerBytes);
+  if (name === undefined || name.end + 4 > message.length) return undefined;
+  if (message.readUInt16BE(name.end + 2) !== classInternet) return undefined;
+  return { name: name.text, end: name.end + 4 };
+}
+
 /**
  * Reads a successful answer to one question (RFC 1035 section 4.1). Whatever a message says, this takes time in proportion
  * to its length.
  * @returns undefined for a query, a refusal, what has no such question, and what is no DNS message
  */
 export function readDnsAnswer(message: Buffer): DnsAnswer | undefined {
-  if (message.length < headerBytes) return undefined;
+  const question = questionOf(message);
+  if (question === undefined) return undefined;
   const flags = message.readUInt16BE(2);
-  const isResponse = (flags & 0x8000) !== 0;
-  const opcode = (flags >> 11) & 15;
   const code = flags & 15;
-  if (!isResponse || opcode !== 0 || code !== 0 || message.readUInt16BE(4) !== 1) return undefined;
-  const question = readName(message, headerBytes);
-  if (question === undefined || question.end + 4 > message.length) return undefined;
-  if (message.readUInt16BE(question.end + 2) !== classInternet) return undefined;
+  if ((flags & isResponse) === 0 || code !== 0) return undefined;
   const records: AnswerRecord[] = [];
   const count = Math.min(message.readUInt16BE(6), mostRecords);
-  let at = question.end + 4;
+  let at = question.end;
   for (let index = 0; index < count; index += 1) {
     const owner = readName(message, at);
     if (owner === undefined || owner.end + 10 > message.length) break;
@@ -62,7 +88,7 @@ export function readDnsAnswer(message: Buffer): DnsAnswer | undefined {
       records.push({ kind: "address", name, ttlSeconds, address: addressText(message.subarray(data, at)) });
     }
   }
-  return { name: question.text, records };
+  return { name: question.name, records };
 }
 
 /**

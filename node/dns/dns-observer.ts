@@ -1,21 +1,20 @@
 import type { KubeClient } from "@ovenbird/kube";
 import type { Logger } from "../logger.ts";
-import { type FrameReader, getLink, isGone, type RouteSocket, readFrames, sentFromPort } from "../netlink/index.ts";
+import { betweenServers, getLink, mostFilterAddresses, type RouteSocket, readFrames } from "../netlink/index.ts";
 import { type AddressesInUse, type Connections, keepAddressesInUse } from "./addresses-in-use.ts";
+import { createDeviceReaders, type DeviceReaders } from "./device-readers.ts";
+import { createDialogue, type Dialogue } from "./dialogue.ts";
 import { readDnsFrame } from "./dns-frame.ts";
 import { readDnsAnswer } from "./dns-message.ts";
 import { createDomainNameWriter, type DomainNameWriter, type Learnt } from "./domain-name-writer.ts";
 import { followNameServers, type NameServers } from "./name-servers.ts";
 import { resolvedNames } from "./resolved-names.ts";
-import { createTcpMessages, type TcpMessages } from "./tcp-messages.ts";
 import { followWantedNames } from "./wanted-names.ts";
 
 const dnsPort = 53;
-/** Frames of one pod that are looked at in a second; a pod that asks without end must not take the agent's time from others. */
-const mostFramesPerSecond = 2_000;
 
-/** What became of a message: not from a name server of the cluster, not an answer with addresses, of no name that policies give; or of what it said. */
-export type AnswerResult = "foreign" | "unreadable" | "unnamed" | Learnt;
+/** What became of a message: nothing that the pod has asked for, not an answer with addresses, of no name that policies give; or of what it said. */
+export type AnswerResult = "unasked" | "unreadable" | "unnamed" | Learnt;
 
 export interface DnsMetrics {
   answer(result: AnswerResult): void;
@@ -36,10 +35,11 @@ export interface DnsObserverOptions {
 
 /**
  * Learns where domain names lead from the answers that this node's pods get. It looks on only while some policy gives a
- * name, at what is sent to pods from port 53, and believes the cluster's name servers alone: a pod can't send from their
- * addresses, for its port lets it send from its own only.
+ * name, at what passes between pods and the cluster's name servers, and believes answers to what the pod has asked: a pod
+ * can't send from the servers' addresses, for its port lets it send from its own only, but hosts beside the node can.
  *
- *     pod's device ─▶ filter (kernel) ─▶ frame ─▶ message ─▶ names on the way ─▶ those that policies give ─▶ DomainName
+ *     pod's device ─▶ filter (kernel) ─▶ question ─▶ kept for a while
+ *                                     └▶ answer to one ─▶ names on the way ─▶ those that policies give ─▶ DomainName
  */
 export interface DnsObserver {
   /** Devices may have come or gone. */
@@ -52,13 +52,11 @@ interface Watch {
   readonly servers: NameServers;
   readonly writer: DomainNameWriter;
   readonly inUse: AddressesInUse;
-  readonly streams: TcpMessages;
-  readonly readers: Map<string, FrameReader>;
+  readonly readers: DeviceReaders;
 }
 
 export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
   const { client, devices, socket, logger, metrics } = options;
-  const filter = sentFromPort(dnsPort);
   let watch: Watch | undefined;
   let closing: Promise<void> = Promise.resolve();
   let closed = false;
@@ -71,14 +69,7 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
       return;
     }
     watch ??= begin();
-    const { readers } = watch;
-    const wanted = new Set(devices());
-    for (const [device, reader] of readers) {
-      if (wanted.has(device)) continue;
-      reader.close();
-      readers.delete(device);
-    }
-    for (const device of wanted) if (!readers.has(device)) open(watch, device);
+    watch.readers.read(devices());
   }
 
   function begin(): Watch {
@@ -95,76 +86,48 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
         ending: (beforeMs) => writer.ending(beforeMs).filter(({ name }) => names.means(name)),
       },
     });
-    const servers = followNameServers(client, options.servers, logger);
-    return { servers, writer, inUse, streams: createTcpMessages(), readers: new Map() };
+    const servers = followNameServers(client, options.servers, logger, () => {
+      if (servers.addresses.size > mostFilterAddresses) {
+        logger.warn({ most: mostFilterAddresses }, "there are too many name servers, answers of some are not seen");
+      }
+      // With a filter for the new ones; what passed the old one must not be judged by them.
+      readers.reopen();
+    });
+    const readers = readDevices(servers, writer);
+    return { servers, writer, inUse, readers };
   }
 
-  /** @returns undefined too when the kernel can't be asked: it is called from where nobody could handle that */
-  function indexOf(device: string): number | undefined {
-    try {
-      return getLink(socket, device)?.index;
-    } catch (error) {
-      logger.warn({ err: error, device }, "a pod's device could not be looked up");
-      return undefined;
-    }
+  function readDevices(servers: NameServers, writer: DomainNameWriter): DeviceReaders {
+    const dialogues = new Map<string, Dialogue>();
+    return createDeviceReaders({
+      logger,
+      indexOf: (device) => getLink(socket, device)?.index,
+      open: (index, onFrame, onError) =>
+        readFrames(index, betweenServers(dnsPort, [...servers.addresses]), onFrame, onError),
+      onFrame(device, bytes) {
+        const dialogue = dialogues.get(device) ?? createDialogue();
+        dialogues.set(device, dialogue);
+        take(servers, writer, dialogue, bytes);
+      },
+      onLimit: () => metrics?.answer("limited"),
+      onClose: (device) => dialogues.delete(device),
+    });
   }
 
-  function open(into: Watch, device: string): void {
-    const index = indexOf(device);
-    // A port without a device of the kernel's (vhost-user), or one that is going.
-    if (index === undefined) return;
-    let frames = 0;
-    let beganMs = 0;
-    const leave = () => {
-      reader.close();
-      if (into.readers.get(device) === reader) into.readers.delete(device);
-      if (into === watch) look();
-    };
-    let reader: FrameReader;
-    try {
-      reader = readFrames(
-        index,
-        filter,
-        (frame) => {
-          const nowMs = performance.now();
-          if (nowMs - beganMs >= 1_000) {
-            beganMs = nowMs;
-            frames = 0;
-          }
-          frames += 1;
-          if (frames <= mostFramesPerSecond) {
-            take(into, device, frame);
-            return;
-          }
-          // Closed, it costs nothing; until it is opened again it stands in the list.
-          metrics?.answer("limited");
-          reader.close();
-          setTimeout(leave, beganMs + 1_000 - nowMs).unref();
-        },
-        (error) => {
-          // Down, as long as it isn't configured; up again it goes on.
-          if (indexOf(device) === index) return;
-          logger.debug({ device, error: error.message }, "a pod's device is gone");
-          leave();
-        },
-      );
-      into.readers.set(device, reader);
-    } catch (error) {
-      if (!isGone(error)) logger.warn({ err: error, device }, "answers to a pod can't be seen");
-    }
-  }
-
-  function take({ servers, writer, streams }: Watch, device: string, bytes: Buffer): void {
+  function take({ addresses }: NameServers, writer: DomainNameWriter, dialogue: Dialogue, bytes: Buffer): void {
     const frame = readDnsFrame(bytes);
-    if (frame === undefined || !servers.has(frame.source)) {
-      metrics?.answer(frame === undefined ? "unreadable" : "foreign");
+    if (frame === undefined) {
+      metrics?.answer("unreadable");
       return;
     }
-    const messages = frame.protocol === "udp" ? [frame.payload] : streams.take(device, frame);
-    for (const message of messages) {
-      const result = learn(writer, message);
-      metrics?.answer(result);
+    // By the filter only what goes to the pod is not for a server. So whatever a pod sends, it is never taken for an answer.
+    if (addresses.has(frame.destination)) {
+      if (!addresses.has(frame.source)) dialogue.ask(frame);
+      return;
     }
+    const messages = dialogue.answer(frame);
+    if (messages === undefined) metrics?.answer("unasked");
+    for (const message of messages ?? []) metrics?.answer(learn(writer, message));
   }
 
   function learn(writer: DomainNameWriter, message: Buffer): AnswerResult {
@@ -182,7 +145,7 @@ export function createDnsObserver(options: DnsObserverOptions): DnsObserver {
     const { readers, servers, writer, inUse } = watch;
     watch = undefined;
     inUse.close();
-    for (const reader of readers.values()) reader.close();
+    readers.close();
     servers.close();
     closing = Promise.all([closing, writer.close()]).then(() => undefined);
   }

@@ -36,16 +36,18 @@ describe("the name servers that are believed", () => {
     const { client, asked, remove } = api({
       ...{ namespace: "kube-system", name: "kube-dns", clusterIPs: ["10.96.0.10", "FD00:10:96:0::a"] },
     });
-    const servers = followNameServers(client, ["kube-system/kube-dns", "169.254.20.10", "fd00:0::1"], logger);
-    expect(servers.has("169.254.20.10")).toBe(true);
-    expect(servers.has("fd00::1")).toBe(true);
-    await expect.poll(() => servers.has("10.96.0.10")).toBe(true);
-    expect(servers.has("fd00:10:96::a")).toBe(true);
-    expect(servers.has("10.96.0.11")).toBe(false);
+    let changes = 0;
+    const servers = followNameServers(client, ["kube-system/kube-dns", "169.254.20.10", "fd00:0::1"], logger, () => {
+      changes += 1;
+    });
+    const fixed = ["169.254.20.10", "fd00::1"];
+    expect([...servers.addresses]).toEqual(fixed);
+    await expect.poll(() => [...servers.addresses]).toEqual([...fixed, "10.96.0.10", "fd00:10:96::a"]);
+    expect(changes).toBe(1);
     expect(asked[0]).toBe("kube-system metadata.name=kube-dns");
     remove();
-    await expect.poll(() => servers.has("10.96.0.10")).toBe(false);
-    expect(servers.has("169.254.20.10")).toBe(true);
+    await expect.poll(() => [...servers.addresses]).toEqual(fixed);
+    expect(changes).toBe(2);
     servers.close();
   });
 

@@ -5,8 +5,8 @@ import { canonicalAddress } from "../services/addresses.ts";
 
 /** Whose answers are believed. */
 export interface NameServers {
-  /** @param address canonical text */
-  has(address: string): boolean;
+  /** Canonical, each once. */
+  readonly addresses: ReadonlySet<string>;
   close(): void;
 }
 
@@ -19,14 +19,19 @@ function projectAddresses(raw: unknown): readonly string[] {
   );
 }
 
-/** @param servers addresses, and Services as `namespace/name`, whose cluster addresses are followed */
+/**
+ * @param servers addresses, and Services as `namespace/name`, whose cluster addresses are followed
+ * @param onChange the addresses are others
+ */
 export function followNameServers(
   client: Pick<KubeClient, "listPage" | "watch">,
   servers: readonly string[],
   logger: Logger,
+  onChange: () => void,
 ): NameServers {
   const fixed = new Set(servers.flatMap((text) => canonicalAddress(text) ?? []));
   const ofServices = new Map<string, readonly string[]>();
+  let addresses: ReadonlySet<string> = fixed;
   const watches = servers
     .filter((text) => isIP(text) === 0)
     .map((key) => {
@@ -37,13 +42,19 @@ export function followNameServers(
         next(event) {
           if (event.kind === "upsert" && event.key === key) ofServices.set(key, event.object);
           else if (event.kind === "delete") ofServices.delete(event.key);
+          else return;
+          const before = addresses;
+          addresses = new Set([...fixed, ...[...ofServices.values()].flat()]);
+          if (addresses.symmetricDifference(before).size > 0) onChange();
         },
         error: (error) => logger.warn({ err: error, service: key }, "a watch has ended"),
       });
     });
 
   return {
-    has: (address) => fixed.has(address) || [...ofServices.values()].some((addresses) => addresses.includes(address)),
+    get addresses() {
+      return addresses;
+    },
     close() {
       for (const watch of watches) watch.unsubscribe();
     },

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { inNamespace, linkIndex, openRouteSocket, readFrames, sentFromPort } from "./index.ts";
+import { betweenServers, inNamespace, linkIndex, openRouteSocket, readFrames } from "./index.ts";
 
 /** A pod as it stands beside its node: `host0` on the node, `eth0` in the pod. */
 const node = `obframe-node-${process.pid}`;
@@ -29,25 +29,43 @@ const index = () => {
   return linkIndex(socket, "host0");
 };
 
+/** Of the node; it has others too. */
+const servers = ["192.0.2.1", "2001:db8::1"];
+
 /** By a process in the namespace: the event loop makes sockets when it likes, not when it is asked. */
-function send(namespace: string, family: "udp4" | "udp6", from: number, to: string, text: string): void {
-  const script = `const socket = require("node:dgram").createSocket("${family}");
-    socket.bind(${from}, () => socket.send("${text}", 40000, "${to}", () => socket.close()));`;
+function send(namespace: string, from: string, fromPort: number, to: string, port: number, text: string): void {
+  const script = `const socket = require("node:dgram").createSocket("udp${to.includes(":") ? 6 : 4}");
+    socket.bind(${fromPort}, "${from}", () => socket.send("${text}", ${port}, "${to}", () => socket.close()));`;
   ip("netns", "exec", namespace, process.execPath, "-e", script);
 }
 
+/** Where nobody listens. */
+function connectTo(address: string): void {
+  const script = `require("node:net").connect(53, "${address}").on("error", () => {})`;
+  ip("netns", "exec", pod, process.execPath, "-e", script);
+}
+
 describe("frames of a device", () => {
-  it("are those that are sent out of it from the port, in both families, and no others", async () => {
+  it("are what servers send out of it and what it brings for servers, in both families, and no others", async () => {
+    ip("-n", node, "address", "add", "192.0.2.7/24", "dev", "host0");
+    ip("-n", node, "address", "add", "2001:db8::7/64", "dev", "host0", "nodad");
     const frames: string[] = [];
     const errors: Error[] = [];
     let wake = () => {};
+    const next = () =>
+      new Promise<void>((resolve) => {
+        wake = resolve;
+      });
     const host0 = index();
     const reader = inNamespace(path, () =>
       readFrames(
         host0,
-        sentFromPort(53),
+        // One before them, which has no frame.
+        betweenServers(53, ["192.0.2.9", "2001:db8::9", ...servers]),
         (frame) => {
-          frames.push(frame.toString("latin1").slice(-5));
+          const isIpv4 = frame.readUInt16BE(12) === 0x0800;
+          const isTcp = frame[isIpv4 ? 23 : 20] === 6;
+          frames.push(isTcp ? `tcp ${frame[isIpv4 ? 47 : 67]}` : frame.toString("latin1").slice(-5));
           wake();
         },
         (error) => {
@@ -57,38 +75,58 @@ describe("frames of a device", () => {
       ),
     );
     // The device is down still: that is told, and is not the end.
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
+    await next();
     expect(errors).toMatchObject([{ code: "ENETDOWN" }]);
     ip("-n", node, "link", "set", "host0", "up");
     ip("-n", pod, "link", "set", "eth0", "up");
-    send(node, "udp4", 54, "192.0.2.2", "other");
-    send(pod, "udp4", 53, "192.0.2.1", "from!");
-    send(node, "udp4", 53, "192.0.2.2", "four.");
-    send(node, "udp6", 53, "2001:db8::2", "six..");
-    while (frames.length < 2) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
+    const pairs = [
+      ["192.0.2.2", "192.0.2.7"],
+      ["2001:db8::2", "2001:db8::7"],
+    ] as const;
+    for (const [index, [podAddress, foreign]] of pairs.entries()) {
+      const server = servers[index] ?? "";
+      send(node, server, 54, podAddress, 40_000, "other port");
+      send(node, foreign, 53, podAddress, 40_000, "other address");
+      send(pod, podAddress, 53, server, 40_000, "from the pod's port");
+      send(pod, podAddress, 40_000, foreign, 53, "to another address");
+      send(pod, podAddress, 40_000, server, 54, "to another port");
+      send(node, server, 40_000, podAddress, 53, "to the pod's port");
+      send(pod, podAddress, 40_000, server, 53, `ask.${index}`);
+      send(node, server, 53, podAddress, 40_000, `tell${index}`);
+      connectTo(server);
     }
-    expect(frames).toEqual(["four.", "six.."]);
+    while (frames.length < 8) await next();
+    // SYN, and RST with ACK.
+    const connection = ["tcp 2", "tcp 20"];
+    expect(frames).toEqual(["ask.0", "tell0", ...connection, "ask.1", "tell1", ...connection]);
     ip("-n", node, "link", "delete", "host0");
-    while (errors.length < 2) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
+    while (errors.length < 2) await next();
     expect(errors.at(-1)).toMatchObject({ code: "ENETDOWN" });
     reader.close();
     reader.close();
+  });
+
+  it("are taken for as many servers as a filter has room for", () => {
+    using socket = openRouteSocket(path);
+    const loopback = linkIndex(socket, "lo");
+    const many = Array.from({ length: 300 }, (_, index) => `2001:db8::${index.toString(16)}`);
+    for (const addresses of [[], many]) {
+      inNamespace(path, () =>
+        readFrames(
+          loopback,
+          betweenServers(53, addresses),
+          () => {},
+          () => {},
+        ),
+      ).close();
+    }
   });
 
   it("of no device are refused", () => {
     expect(() =>
       readFrames(
         0x7ffffff,
-        sentFromPort(53),
+        betweenServers(53, servers),
         () => {},
         () => {},
       ),

@@ -32,7 +32,7 @@ export { addressBytes, addressText, canonicalPrefix } from "./message.ts";
 export { inNamespace, setSysctl } from "./namespace.ts";
 export { deleteNeighbor, replaceNeighbor } from "./neighbors.ts";
 export { type NetworkChange, type NetworkWatchOptions, watchNetwork } from "./network-watch.ts";
-export { type FilterInstruction, sentFromPort } from "./packet-filter.ts";
+export { betweenServers, type FilterInstruction, mostFilterAddresses } from "./packet-filter.ts";
 export { openPacketSocket, type PacketSocket } from "./packet-socket.ts";
 export { deleteRoute, type ListedRoute, listRoutes, mainTable, type Route, replaceRoute } from "./routes.ts";
 export { addRule, deleteRule, listRules, localTable, type Rule, ruleKey } from "./rules.ts";
