@@ -139,7 +139,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         logger,
       );
       if (before?.datapath !== openVswitch.datapath) tellDatapath(openVswitch);
-      await withholdAllZeroSnat(session, config.ovsRundir, logger);
       alarms.look();
       gateway ??= createGateway({
         session,
@@ -163,6 +162,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       });
       gatewayTask.trigger();
       managementTask.trigger();
+      // Last: where vswitchd can't be asked it is tried again, which is no reason for the others to wait.
+      await withholdAllZeroSnat(session, config.ovsRundir, logger);
     },
   });
   const gatewayTask = createReconciler({

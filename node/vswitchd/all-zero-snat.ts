@@ -1,11 +1,10 @@
 import type { Logger } from "../logger.ts";
 import { openVswitchRow } from "./bridge.ts";
-import { askVswitchd } from "./control.ts";
 import type { VswitchdSession } from "./session.ts";
+import { isFaulty, vswitchdVersion } from "./version.ts";
 
 const datapathType = "netdev";
 const capability = "ct_zero_snat";
-/** The first sound release of each older series; all later series are sound. */
 const soundSince = [
   [2, 17, 8],
   [3, 0, 5],
@@ -20,25 +19,13 @@ const soundSince = [
  * a port where nobody listens is enough.
  * @param version `3.1.0`; one that isn't known counts as one that aborts
  */
-export function abortsOverAllZeroSnat(version: string | undefined): boolean {
-  const parts = /^(\d+)\.(\d+)\.(\d+)/.exec(version ?? "");
-  if (parts === null) return true;
-  const [major, minor, patch] = parts.slice(1).map(Number) as [number, number, number];
-  const series = soundSince.find((sound) => sound[0] === major && sound[1] === minor);
-  if (series !== undefined) return patch < series[2];
-  return major < 2 || (major === 2 && minor < 17);
-}
-
-/** What `ovs-appctl version` says first: `ovs-vswitchd (Open vSwitch) 3.1.0`. */
-async function versionOf(rundir: string): Promise<string | undefined> {
-  for await (const [line = ""] of askVswitchd(rundir, "version", [])) return /\) (\S+)/.exec(line)?.[1];
-  return undefined;
-}
+export const abortsOverAllZeroSnat = (version: string | undefined): boolean => isFaulty(version, soundSince);
 
 /**
  * Lets ovn-controller know nothing of the userspace datapath's all-zero SNAT where that makes vswitchd abort. What it is for
  * (connections through a load balancer and past it with the same addresses and ports) is lost there. vswitchd says at each
  * start what its datapath can do, so this is to be run again when that changes.
+ * @throws Error when vswitchd can't be asked for its version: what is taken away is back only with its next start
  */
 export async function withholdAllZeroSnat(
   { client, replica }: VswitchdSession,
@@ -48,10 +35,7 @@ export async function withholdAllZeroSnat(
   const uuid = openVswitchRow(replica)?.datapaths.get(datapathType);
   const row = uuid === undefined ? undefined : replica.table("Datapath").get(uuid);
   if (row?.capabilities.get(capability) !== "true") return;
-  const version = await versionOf(rundir).catch((error: unknown) => {
-    logger.warn({ err: error }, "vswitchd did not tell its version");
-    return undefined;
-  });
+  const version = await vswitchdVersion(rundir);
   if (!abortsOverAllZeroSnat(version)) return;
   await client
     .transaction()
