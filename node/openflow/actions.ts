@@ -54,7 +54,7 @@ export function conntrack(
 
 /** What of a flow's actions the agent looks at. */
 export interface FlowActions {
-  /** What registers and metadata are set to as a whole, in the form of a match. */
+  /** What registers and metadata are set to, in the form of a match. */
   readonly sets: FlowMatch;
   /** The table that the packet goes on to; the last, if there are several. */
   readonly resubmitTable: number | undefined;

@@ -84,7 +84,14 @@ function readRegisters(
 ): void {
   for (let index = 0; index * 4 < size; index += 1) {
     const bits = mask === undefined ? 0xffffffff : bytes.readUInt32BE(mask + index * 4);
-    if (bits !== 0) match.registers.set(first + index, { value: bytes.readUInt32BE(value + index * 4), mask: bits });
+    if (bits === 0) continue;
+    // Actions set a register part by part, each over what was there before.
+    const before = match.registers.get(first + index) ?? { value: 0, mask: 0 };
+    const part = bytes.readUInt32BE(value + index * 4);
+    match.registers.set(first + index, {
+      value: ((before.value & ~bits) | (part & bits)) >>> 0,
+      mask: (before.mask | bits) >>> 0,
+    });
   }
 }
 

@@ -43,7 +43,14 @@ describe("OpenFlow", () => {
       Buffer.from(["80010f10", "0000000500000000", "ffffffff00000000"].join(""), "hex"),
       Buffer.from("80001604" + "0af40103", "hex"),
     ]);
-    const actions = Buffer.concat([setField(field.register(13, 19)), setField(field.metadata(3)), resubmit(8)]);
+    const actions = Buffer.concat([
+      ...[setField(field.register(13, 19)), setField(field.metadata(3))],
+      // reg12 half by half.
+      ...["00011908" + "00000012" + "0000ffff", "00011908" + "00070000" + "ffff0000"].map((half) =>
+        setField(Buffer.from(half, "hex")),
+      ),
+      resubmit(8),
+    ]);
     const instructions = Buffer.concat([Buffer.from("000400000000000000", "hex").subarray(0, 8), actions]);
     instructions.writeUInt16BE(instructions.length, 2);
     const head = Buffer.alloc(24);
@@ -61,6 +68,7 @@ describe("OpenFlow", () => {
     expect(update?.match().source).toEqual({ bytes: Buffer.from([10, 244, 1, 3]), mask: undefined });
     expect(update?.actions()).toMatchObject({ resubmitTable: 8, sets: { metadata: 3 } });
     expect(update?.actions().sets.registers.get(13)?.value).toBe(19);
+    expect(update?.actions().sets.registers.get(12)).toEqual({ value: 0x70012, mask: 0xffffffff });
   });
 
   it("pads matches to eight octets and says where they end", () => {

@@ -1,6 +1,6 @@
 import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
 import type { Replica } from "ovsdb-client-ts";
-import type { FlowUpdate } from "../openflow/index.ts";
+import type { FlowMatch, FlowUpdate } from "../openflow/index.ts";
 import type { PodSource } from "../pods/index.ts";
 import { type AddressKey, addressKey } from "./address-key.ts";
 
@@ -24,6 +24,12 @@ export interface LocalPort extends FlowPort {
 
 const register = { zone: 13, inputPort: 14 } as const;
 
+/** @returns the zone of connection tracking that a flow sets: OVN 24.03 and newer keep it in the lower half of its register */
+export function zoneOf({ registers }: FlowMatch): number | undefined {
+  const found = registers.get(register.zone);
+  return found === undefined ? undefined : found.value & 0xffff;
+}
+
 /** The table in which ovn-controller sorts what comes in by port (ovn-architecture(7)). */
 export const physicalToLogicalTable = 0;
 
@@ -37,9 +43,9 @@ export function learnPort(ports: Map<number, FlowPort>, update: FlowUpdate): voi
   }
   const { sets, resubmitTable } = update.actions();
   const key = sets.registers.get(register.inputPort);
-  const zone = sets.registers.get(register.zone);
+  const zone = zoneOf(sets);
   if (sets.metadata === undefined || key === undefined || zone === undefined || resubmitTable === undefined) return;
-  ports.set(inPort, { datapath: sets.metadata, key: key.value, zone: zone.value, ingressTable: resubmitTable });
+  ports.set(inPort, { datapath: sets.metadata, key: key.value, zone, ingressTable: resubmitTable });
 }
 
 /** The ports of this node's pods: what the database, the flows and the pods' annotations say together. */

@@ -1,5 +1,5 @@
 import { type FlowUpdate, field, monitorFlag, type OpenFlowConnection } from "../openflow/index.ts";
-import type { FlowPort, LocalPort } from "./local-ports.ts";
+import { type FlowPort, type LocalPort, zoneOf } from "./local-ports.ts";
 
 const allChanges = monitorFlag.add | monitorFlag.removed | monitorFlag.modify;
 
@@ -12,13 +12,13 @@ export const monitors = {
 } as const;
 
 const lookupId = 3;
-const register = { zone: 13, outputPort: 15 } as const;
+const outputPortRegister = 15;
 
 /** The flows of one logical output port, whichever table they are in, without those that are only told as changes. */
 export function askForOutputPort(openFlow: OpenFlowConnection, { datapath, key }: FlowPort): void {
   openFlow.follow({
     id: lookupId,
-    fields: [field.metadata(datapath), field.register(register.outputPort, key)],
+    fields: [field.metadata(datapath), field.register(outputPortRegister, key)],
     flags: monitorFlag.initial | monitorFlag.instructions | allChanges,
   });
   openFlow.unfollow(lookupId);
@@ -31,5 +31,5 @@ export function askForOutputPort(openFlow: OpenFlowConnection, { datapath, key }
 export function egressTableOf(update: FlowUpdate, { zone }: LocalPort): number | undefined {
   if (update.event !== "initial" || update.match().fields !== 2) return undefined;
   const { sets, resubmitTable } = update.actions();
-  return sets.registers.get(register.zone)?.value === zone ? resubmitTable : undefined;
+  return zoneOf(sets) === zone ? resubmitTable : undefined;
 }
