@@ -71,6 +71,7 @@ describe("the answer for an ACL", () => {
     ["Node/node1#services.ipv4", "drops what pods of node node1 send to the services' network and nobody balanced"],
     ["Node/node1#pods", "what node node1 sends to its own pods"],
     ["Node/node1#policy.sctp.egress", "SCTP of node node1's pods that no policy spoke about"],
+    ["Node/node1#policy.undecided.Admin", "what a tier leaves to the next, of all that comes to pods of node node1"],
     ["Tenant/default#policy.hairpin", "what a pod sends to itself by a Service"],
     ["Tenant/default#policy.sctp.answers.ingress", "SCTP's answers"],
     ["Node/node1#other", "drops for the network itself: Node node1, other"],

@@ -83,6 +83,7 @@ const ofTheNetwork: readonly (readonly [owner: RegExp, meaning: string])[] = [
   [/^Node\/([^#]+)#pods$/, "what node $1 sends to its own pods"],
   [/^Node\/([^#]+)#services\.ipv[46]$/, "what pods of node $1 send to the services' network and nobody balanced"],
   [/^Node\/([^#]+)#policy\.sctp\.(?:in|e)gress$/, "SCTP of node $1's pods that no policy spoke about, untracked"],
+  [/^Node\/([^#]+)#policy\.undecided\.\w+$/, "what a tier leaves to the next, of all that comes to pods of node $1"],
   [/^Tenant\/[^#]+#policy\.(?:sctp\.)?hairpin$/, "what a pod sends to itself by a Service"],
   [/^Tenant\/[^#]+#policy\.sctp\.answers\.(?:in|e)gress$/, "SCTP's answers: from ports below 32768 to others"],
   [/^Tenant\/[^#]+#policy\.sctp\.ingress$/, "SCTP to pods of policies that said nothing about it, untracked"],

@@ -44,7 +44,6 @@ describe("what policies stand on", () => {
     expect(byOwner["Tenant/default#isolation.ingress"]).toContain("to-lport 10300 1 drop");
     expect(byOwner["Tenant/default#policy.sctp.ingress"]).toContain("to-lport 2 2 allow-stateless");
     expect(byOwner["Tenant/default#policy.hairpin"]).toContain("to-lport 32600 0 allow-related");
-    expect(switchAcls(networkOf({}), node, tiers).map(({ columns }) => columns.tier)).toEqual([2, 2]);
   });
 
   it("have three groups, each with its ACLs, and one meter", () => {
@@ -74,5 +73,19 @@ describe("a node's switch", () => {
       },
       { direction: "to-lport", options: {}, action: "allow-stateless", match: "sctp && ct.new" },
     ]);
+  });
+
+  it("leaves what a tier did not decide to the next, the last one excepted, lest northd allow it again", () => {
+    const rows = switchAcls(networkOf({}), node, tiers).map(({ owner, columns }) => [
+      owner,
+      [columns.direction, columns.tier ?? 0, columns.priority, columns.action].join(" "),
+    ]);
+    expect(Object.fromEntries(rows)).toEqual({
+      // Alone in its stage, where a second tier would have what it matches committed by the first.
+      "Node/n1#policy.sctp.egress": "from-lport 0 1 allow-stateless",
+      "Node/n1#policy.sctp.ingress": "to-lport 2 1 allow-stateless",
+      "Node/n1#policy.undecided.Admin": "to-lport 0 0 pass",
+      "Node/n1#policy.undecided.NetworkPolicy": "to-lport 1 0 pass",
+    });
   });
 });

@@ -73,7 +73,26 @@ function subjectRules(): readonly (readonly [part: string, rule: Rule])[] {
 }
 
 /**
- * What a node's switch has for SCTP, for all of its pods: between the cluster's addresses it isn't tracked, whoever sends it; nor is
+ * Has each tier but the last say that it leaves the rest to the next. ovn-northd 25.03 means by no match at all more than
+ * that, in whichever tier: that an established connection which was blocked is allowed again, whatever lower tiers say, so
+ * that every second packet of it passed; and that a new one shall be committed, which SCTP must not be. Of `from-lport` that
+ * holds in the stage before load balancing alone, where there is one tier.
+ */
+function undecidedAcls(owner: Owner, layout: PolicyLayout): readonly DesiredRow[] {
+  if (layout.kind === "bands") return [];
+  const rule = {
+    direction: "ingress",
+    priority: lastPriorities.undecided,
+    action: "pass",
+    alternatives: [[]],
+  } as const;
+  return (["Admin", "NetworkPolicy"] as const).map((tier) =>
+    row(owner, `undecided.${tier}`, undefined, { ...rule, tier }, layout),
+  );
+}
+
+/**
+ * What a node's switch has for all of its pods. SCTP between the cluster's addresses isn't tracked, whoever sends it; nor is
  * committed what comes to a pod.
  */
 export function switchAcls(
@@ -81,7 +100,7 @@ export function switchAcls(
   owner: Owner,
   layout: PolicyLayout,
 ): readonly DesiredRow[] {
-  const last = { priority: lastPriorities.sctp, tier: "Baseline", action: "allow-stateless" } as const;
+  const last = { priority: lastPriorities.sctp, action: "allow-stateless" } as const;
   const within = families.map(({ family, cluster }) => ["sctp", "!ct.trk", `ip${family}.dst == ${cluster.text}`]);
   return [
     // Before load balancing: there all that no ACL matches is marked to be committed. What goes to a service is tracked and
@@ -90,16 +109,17 @@ export function switchAcls(
       owner,
       "sctp.egress",
       undefined,
-      { ...last, direction: "egress", beforeBalancing: true, alternatives: within },
+      { ...last, tier: "Admin", direction: "egress", beforeBalancing: true, alternatives: within },
       layout,
     ),
     row(
       owner,
       "sctp.ingress",
       undefined,
-      { ...last, direction: "ingress", alternatives: [["sctp", "ct.new"]] },
+      { ...last, tier: "Baseline", direction: "ingress", alternatives: [["sctp", "ct.new"]] },
       layout,
     ),
+    ...undecidedAcls(owner, layout),
   ];
 }
 
