@@ -7,6 +7,7 @@ import type { Bundle, Owner } from "../translate/desired.ts";
 import { podGroup, podSelectorBundle, podSelectorOwner } from "../translate/pod-group.ts";
 import type { PodPlace } from "../translate/pod-port.ts";
 import { isolatedGroups, type PortGroup, subjectsGroup } from "../translate/policy-groups.ts";
+import { maxPortNumbers, type PortNumbers } from "../translate/policy-sets.ts";
 import { type PodClass, samePlaces } from "./pod-class.ts";
 import { createSelectorIndex, type Selection, type SelectorIndex } from "./selector-index.ts";
 import { noteChange, type PolicyUses, type SetChanges, UseCounts, type UsedSet } from "./used-set.ts";
@@ -28,8 +29,8 @@ export interface PodSet extends UsedSet<PodSetUse> {
 export interface PodSets {
   readonly index: SelectorIndex;
   of(selector: PodSelector): PodSet;
-  /** The numbers that the pods selected give to a port, ascending; noted as asked for. */
-  numbers(selector: PodSelector, protocol: TransportProtocol, name: string, uses: PolicyUses): readonly number[];
+  /** The numbers that the pods selected give to a port; noted as asked for. */
+  numbers(selector: PodSelector, protocol: TransportProtocol, name: string, uses: PolicyUses): PortNumbers;
   /** Policies that asked for numbers which are others now than at the last time. */
   takeRenumbered(): ReadonlySet<string>;
   /** Brings up to date what pods are members of. @returns those for which it changed */
@@ -49,7 +50,7 @@ interface Numbering {
   readonly classesByNumber: Map<string, number>;
   readonly askers: Set<string>;
   /** What was answered last. */
-  answer: readonly number[];
+  answer: PortNumbers;
 }
 
 class UsedPodSet implements PodSet {
@@ -114,9 +115,16 @@ class UsedPodSet implements PodSet {
   }
 }
 
-function numbersIn({ classesByNumber }: Numbering): readonly number[] {
-  return [...classesByNumber.keys()].map(Number).sort((one, other) => one - other);
+function numbersIn({ classesByNumber }: Numbering): PortNumbers {
+  const complete = classesByNumber.size <= maxPortNumbers;
+  const all = [...classesByNumber].map(([number, classes]) => ({ number: Number(number), classes }));
+  if (!complete) all.sort((one, other) => other.classes - one.classes || one.number - other.number);
+  const numbers = all.slice(0, maxPortNumbers).map(({ number }) => number);
+  return { numbers: numbers.sort((one, other) => one - other), complete };
 }
+
+const sameNumbers = (one: PortNumbers, other: PortNumbers): boolean =>
+  one.complete === other.complete && one.numbers.join() === other.numbers.join();
 
 const sameRows = (one: Bundle | undefined, other: Bundle | undefined): boolean =>
   one?.rows.map(({ uuid }) => uuid).join() === other?.rows.map(({ uuid }) => uuid).join();
@@ -170,7 +178,7 @@ export function createPodSets(): PodSets {
   function numberingOf(set: UsedPodSet, portKey: string): Numbering {
     let numbering = set.numberings.get(portKey);
     if (numbering === undefined) {
-      numbering = { portKey, classesByNumber: new Map(), askers: new Set(), answer: [] };
+      numbering = { portKey, classesByNumber: new Map(), askers: new Set(), answer: { numbers: [], complete: true } };
       set.numberings.set(portKey, numbering);
       for (const podClass of set.selection.classes) count(numbering, podClass, 1);
       numbering.answer = numbersIn(numbering);
@@ -212,7 +220,7 @@ export function createPodSets(): PodSets {
       const policies = new Set<string>();
       for (const numbering of touchedNumberings) {
         const numbers = numbersIn(numbering);
-        if (numbers.join() === numbering.answer.join()) continue;
+        if (sameNumbers(numbers, numbering.answer)) continue;
         numbering.answer = numbers;
         for (const policy of numbering.askers) policies.add(policy);
       }

@@ -5,6 +5,7 @@ import { projectAdminNetworkPolicy } from "../state/admin-network-policy.ts";
 import { projectNamespace } from "../state/namespace.ts";
 import { projectNetworkPolicy } from "../state/network-policy.ts";
 import { projectNode } from "../state/node.ts";
+import type { ObjectProblem } from "../state/object-problem.ts";
 import { projectPod } from "../state/pod.ts";
 import { policyId } from "../state/policy.ts";
 import type { Bundle } from "../translate/desired.ts";
@@ -24,15 +25,17 @@ interface Town {
   flush(): string[];
 }
 
-function town(restored: readonly string[] = []): Town {
+function unexpected({ message }: ObjectProblem): never {
+  throw new Error(message);
+}
+
+function town(restored: readonly string[] = [], report: (problem: ObjectProblem) => void = unexpected): Town {
   const parsed = parseNetworkConfig({ clusterCidr: "10.244.0.0/16", nodePrefix: "24" });
   if (parsed.kind !== "valid") throw new Error(JSON.stringify(parsed));
   const graph = createGraph({
     network: parsed.network,
     ipam: createIpam(parsed.network),
-    report: (problem) => {
-      throw new Error(problem.message);
-    },
+    report,
     previousPolicies: () => restored,
   });
   const known = new Map<string, Bundle>();
@@ -229,5 +232,33 @@ describe("what a flush returns of policies", () => {
 
   it("lets a policy go that went while nobody led", () => {
     expect(town(["NetworkPolicy/shop/gone"]).flush()).toContain("-NetworkPolicy/shop/gone");
+  });
+});
+
+describe("numbers that pods give to a port", () => {
+  it("are bounded: the most frequent ones count, and the policy's user is told once", () => {
+    const told: string[] = [];
+    const one = town([], ({ code, object: { key } }) => told.push(`${code} ${key}`));
+    const serving = (name: string, number: number) =>
+      one.pod(name, { app: "web", name }, { ports: [{ name: "http", containerPort: number }] });
+    for (let number = 1; number <= 64; number++) serving(`w${number}`, number);
+    one.policy("open", { ...app("web"), ingress: [{ ports: [{ port: "http" }] }] });
+    const pieces = () =>
+      one.graph.bundleOf("NetworkPolicy/shop/open")?.rows.map(({ owner }) => owner.slice(owner.lastIndexOf("-") + 1));
+    one.flush();
+    expect(pieces()).toHaveLength(64);
+    expect(told).toEqual([]);
+    serving("a", 8080);
+    serving("b", 8080);
+    serving("c", 9090);
+    one.flush();
+    expect(pieces()).toHaveLength(64);
+    expect(pieces()).toEqual(expect.arrayContaining(["1", "63", "8080"]));
+    one.flush();
+    expect(told).toEqual(["POLICY_PORT_NUMBERS_EXCEEDED shop/open"]);
+    for (const name of ["b", "c", "w1", "w2"]) one.removePod(name);
+    one.flush();
+    expect(pieces()).toHaveLength(63);
+    expect(one.graph.counts.problems).toBe(0);
   });
 });

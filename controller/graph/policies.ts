@@ -1,6 +1,8 @@
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { LogPolicy } from "../state/namespace.ts";
+import type { Problem } from "../state/object-problem.ts";
 import type { Direction, PolicyRecord } from "../state/policy.ts";
+import type { Complain } from "../state/policy-problem.ts";
 import type { Bundle, BundleChange, Owner } from "../translate/desired.ts";
 import { policyBundle, policyOwner } from "../translate/policy-acls.ts";
 import type { PolicyContext } from "../translate/policy-context.ts";
@@ -50,6 +52,8 @@ export interface PolicyGraph {
 interface Translated {
   readonly bundle: Bundle | undefined;
   readonly uses: PolicyUses;
+  /** What of it goes beyond what all can bear. */
+  readonly problems: readonly Problem[];
 }
 
 const noUses = new PolicyUses();
@@ -93,8 +97,8 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     };
   }
 
-  function contextOf(uses: PolicyUses): PolicyContext {
-    return { sets: answering(uses), layout, network, ranks, logged: logging.logged };
+  function contextOf(uses: PolicyUses, complain: Complain): PolicyContext {
+    return { sets: answering(uses), layout, network, ranks, logged: logging.logged, complain };
   }
 
   function translate(policy: PolicyRecord): Translated {
@@ -105,7 +109,9 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
       uses.add(set, "subject");
       for (const direction of policy.isolates) uses.add(set, direction);
     }
-    return { bundle: policyBundle(policy, contextOf(uses)), uses };
+    const problems = new Map<string, Problem>();
+    const complain: Complain = (code, message) => problems.set(message, { code, message });
+    return { bundle: policyBundle(policy, contextOf(uses, complain)), uses, problems: [...problems.values()] };
   }
 
   /** @returns the former bundle */
@@ -127,14 +133,19 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     else namespacePolicies.delete(namespace);
   }
 
-  /** Tells who has no place among the priorities. */
-  function complain(): void {
-    for (const policy of ranked.values()) {
-      const { kind, key, uid } = policy;
-      const without = directions.filter((direction) => ranks.overflow(policy, direction) !== undefined);
-      const message = `There are more rules in its tier than priorities of ACLs; all ${without.join(" and ")} of whom it selects is dropped`;
-      problems.set({ kind, key, uid }, without.length === 0 ? [] : [{ code: "POLICY_PRIORITIES_EXHAUSTED", message }]);
-    }
+  /** What is wrong with a policy beside what could be read from it alone. */
+  function problemsOf(id: string, policy: PolicyRecord): readonly Problem[] {
+    const without = directions.filter((direction) => ranks.overflow(policy, direction) !== undefined);
+    const message = `There are more rules in its tier than priorities of ACLs; all ${without.join(" and ")} of whom it selects is dropped`;
+    const ofRanks: Problem[] = without.length === 0 ? [] : [{ code: "POLICY_PRIORITIES_EXHAUSTED", message }];
+    return [...ofRanks, ...(translated.get(id)?.problems ?? [])];
+  }
+
+  function tell(id: string): void {
+    const policy = records.get(id);
+    if (policy === undefined) return;
+    const { kind, key, uid } = policy;
+    problems.set({ kind, key, uid }, problemsOf(id, policy));
   }
 
   /** Marks those that are ranked otherwise, and those that have to say again what a Pass leaves to them. */
@@ -145,7 +156,6 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     ranks = rankPolicies([...ranked.values()], layout);
     const changes = changedRanks(before, ranks);
     for (const id of changes.policies) dirty.add(id);
-    complain();
     if (changes.passes.length === 0) return changes.policies.length > 0 || before.texts.size === 0;
     for (const [id, { tier, rules, isolates }] of records) {
       if (tier === "Admin") continue;
@@ -167,15 +177,12 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     apply(id, policy) {
       isInNamespace(id, records.get(id), false);
       isInNamespace(id, policy, true);
+      const former = records.get(id);
+      if (former !== undefined && policy === undefined) problems.forget(former.kind, former.key);
       if (policy === undefined) records.delete(id);
       else records.set(id, policy);
       if (policy === undefined || policy.tier === "NetworkPolicy") {
-        const former = ranked.get(id);
-        if (former !== undefined) {
-          ranked.delete(id);
-          problems.forget(former.kind, former.key);
-          ranksAreOld = true;
-        }
+        if (ranked.delete(id)) ranksAreOld = true;
       } else {
         ranked.set(id, policy);
         ranksAreOld = true;
@@ -193,6 +200,7 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
       for (const id of before) gone.push({ owner: ownerOf(id), bundle: undefined });
       // After a start all are here, and NetworkPolicies among themselves need no order; but of a policy that was ranked nobody
       // knows what others said for its sake.
+      const ranksWereOld = ranksAreOld;
       const isRanked = rerank() || before.some((id) => !id.startsWith("NetworkPolicy/"));
       const together = isRanked || !isRestart;
       relog();
@@ -207,6 +215,7 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
         if (bundle !== undefined) (known === undefined ? added : changed).push({ owner, bundle });
         else if (former !== undefined) gone.push({ owner, bundle });
       }
+      for (const id of ranksWereOld ? new Set([...dirty, ...ranked.keys()]) : dirty) tell(id);
       dirty.clear();
       if (!together) return { changed: [...added, ...changed], gone };
       return { changed: [...added, ...changed, ...gone].map((change) => ({ ...change, together })), gone: [] };

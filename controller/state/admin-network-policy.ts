@@ -53,7 +53,8 @@ export function projectAdminNetworkPolicy(raw: unknown): PolicyRecord {
   const { complain, problems } = createComplaints();
   const { priority: rawPriority, subject: rawSubject } = objectAt(spec);
   const priority = readPriority(rawPriority);
-  if (priority === undefined) complain("POLICY_PRIORITY_INVALID", `priority ${JSON.stringify(rawPriority)}`);
+  if (priority === undefined)
+    complain("POLICY_PRIORITY_INVALID", `priority ${JSON.stringify(rawPriority)} is no whole number from 0 to 1000`);
   const subject = readSubject(rawSubject);
   if (typeof subject === "string") complain("POLICY_SUBJECT_UNREADABLE", subject);
   const rules = readClusterRules(spec, admin, priority === undefined, complain);

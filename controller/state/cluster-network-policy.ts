@@ -51,9 +51,11 @@ export function projectClusterNetworkPolicy(raw: unknown): PolicyRecord {
   const { complain, problems } = createComplaints();
   const { tier: rawTier, priority: rawPriority, subject: rawSubject } = objectAt(spec);
   const tier = rawTier === "Admin" || rawTier === "Baseline" ? rawTier : undefined;
-  if (tier === undefined) complain("POLICY_TIER_UNKNOWN", `tier ${JSON.stringify(rawTier)}`);
+  if (tier === undefined)
+    complain("POLICY_TIER_UNKNOWN", `tier ${JSON.stringify(rawTier)} is neither Admin nor Baseline`);
   const priority = readPriority(rawPriority);
-  if (priority === undefined) complain("POLICY_PRIORITY_INVALID", `priority ${JSON.stringify(rawPriority)}`);
+  if (priority === undefined)
+    complain("POLICY_PRIORITY_INVALID", `priority ${JSON.stringify(rawPriority)} is no whole number from 0 to 1000`);
   const subject = readSubject(rawSubject);
   if (typeof subject === "string") complain("POLICY_SUBJECT_UNREADABLE", subject);
   const isPlaced = tier !== undefined && priority !== undefined;

@@ -112,7 +112,10 @@ function readRule(
   const where = `${direction}[${index}]${name === undefined ? "" : ` ${JSON.stringify(name)}`}`;
   const word = textAt(source.action) ?? "";
   const known = Object.hasOwn(dialect.actions, word) ? dialect.actions[word] : undefined;
-  if (known === undefined) complain("POLICY_ACTION_UNKNOWN", `${where}: action ${JSON.stringify(source.action)}`);
+  if (known === undefined) {
+    const actions = Object.keys(dialect.actions).join(", ");
+    complain("POLICY_ACTION_UNKNOWN", `${where}: action ${JSON.stringify(source.action)} is none of ${actions}`);
+  }
 
   let isReadable = known !== undefined && index < dialect.maxRules;
   const unreadable = (code: "POLICY_PEER_UNREADABLE" | "POLICY_PORT_UNREADABLE") => (reason: string) => {

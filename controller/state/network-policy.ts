@@ -67,7 +67,8 @@ function readRule(
   const where = `${direction}[${index}]`;
   const unreadablePeer = (reason: string) => complain("POLICY_PEER_UNREADABLE", `${where}: ${reason}`);
   const unreadablePort = (reason: string) => complain("POLICY_PORT_UNREADABLE", `${where}: ${reason}`);
-  const outside = (except: string) => complain("POLICY_EXCEPT_OUTSIDE", `${where}: except ${except}`);
+  const outside = (except: string) =>
+    complain("POLICY_EXCEPT_OUTSIDE", `${where}: except ${except} is outside of its block and takes nothing away`);
   const source = objectAt(raw);
   const rawPeers = isObject(raw) ? entriesOf(direction === "ingress" ? source.from : source.to) : undefined;
   const rawPorts = entriesOf(source.ports);
@@ -94,7 +95,8 @@ function readDirections(policyTypes: unknown, hasEgress: boolean, complain: Comp
       typeof type === "string" && Object.hasOwn(directionNames, type) ? directionNames[type] : undefined,
     ),
   );
-  if (named.has(undefined)) complain("POLICY_TYPES_UNKNOWN", `policyTypes ${JSON.stringify(policyTypes)}`);
+  if (named.has(undefined))
+    complain("POLICY_TYPES_UNKNOWN", `policyTypes ${JSON.stringify(policyTypes)}: there are Ingress and Egress`);
   return (["ingress", "egress"] as const).filter((direction) => named.has(undefined) || named.has(direction));
 }
 

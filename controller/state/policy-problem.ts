@@ -27,6 +27,10 @@ export const policyProblemCodes = {
     "The policy gives domain names, and the cluster lacks the definition of DomainName; they let nothing through.",
   POLICY_PRIORITIES_EXHAUSTED:
     "The policies of a tier have more rules than ACLs have priorities; this one drops all of whom it selects.",
+  POLICY_NETWORKS_EXCEEDED:
+    "Where a Pass has pods as peers, a rule's networks hold too many parts of the pods' network; there it allows nothing, or denies all those peers.",
+  POLICY_PORT_NUMBERS_EXCEEDED:
+    "Pods give a port that a rule names too many numbers; an allow leaves the rest out, else the rest's whole protocol is denied.",
   POLICY_LOG_UNKNOWN: "A namespace's ovenbird.io/log-policy is neither deny, allow nor all; nothing of it is logged.",
 } as const satisfies Record<string, string>;
 

@@ -203,6 +203,23 @@ export function nodeMembers(
   return [...new Set(members)].sort();
 }
 
+/**
+ * The fewest networks, with their prefix lengths, that say what of the blocks lies in a network. Blocks are taken as they are:
+ * what stands for nodes is left out.
+ */
+export function networksWithin(
+  { blocks, within = [] }: Extract<AddressSetContent, { readonly kind: "networks" }>,
+  network: Cidr,
+): readonly string[] {
+  const ranges = (list: readonly AddressBlock[]): Range[] =>
+    merged(list.flatMap((block) => blockRanges(network.family, block, noNodes)));
+  const held = [blocks, ...within].map(ranges).reduce(common, [rangeOf(network)]);
+  const lengthOfOne = `/${bitsOf(network.family)}`;
+  return held
+    .flatMap((range) => networksOf(network.family, range))
+    .map((text) => (text.includes("/") ? text : `${text}${lengthOfOne}`));
+}
+
 /** How the blocks stand to a network: whether they hold all of it, some or nothing. */
 export function coverage(blocks: readonly AddressBlock[], network: Cidr): "all" | "some" | "none" {
   const whole = rangeOf(network);

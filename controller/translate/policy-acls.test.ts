@@ -25,7 +25,10 @@ const sets: PolicySets = {
     content.kind === "networks" && !content.blocks.some(({ cidr }) => cidr.includes(":") === (family === 6))
       ? undefined
       : `${content.kind}<${contentText(content)}>.${family}`,
-  portNumbers: (_, protocol, name) => (protocol === "tcp" && name === "http" ? [80, 8080] : []),
+  portNumbers: (_, protocol, name) => ({
+    numbers: protocol === "tcp" && name === "http" ? [80, 8080] : [],
+    complete: true,
+  }),
 };
 
 const web = podSelector({ namespace: "shop", podRequirements: [{ key: "app", operator: "In", values: ["web"] }] });
@@ -68,12 +71,17 @@ interface Given {
   readonly layout?: PolicyLayout;
   readonly logged?: LoggedNamespaces;
   readonly network?: NetworkConfig;
+  readonly sets?: PolicySets;
+  /** Takes the codes of problems. */
+  readonly told?: string[];
 }
 
 /** `part: priority action match`, and the name of those that log. */
 function aclsOf(one: PolicyRecord, given: Given = {}): Record<string, string> {
-  const { among = [], layout = bands, logged = silent, network = dualStack } = given;
-  const context: PolicyContext = { sets, layout, network, ranks: rankPolicies([one, ...among], layout), logged };
+  const { among = [], layout = bands, logged = silent, network = dualStack, told = [] } = given;
+  const ranks = rankPolicies([one, ...among], layout);
+  const complain = (code: string) => told.push(code);
+  const context: PolicyContext = { sets: given.sets ?? sets, layout, network, ranks, logged, complain };
   const bundle = policyBundle(one, context);
   const rows = bundle?.rows ?? [];
   for (const { owner } of rows) expect(aclOrigin(owner)).toMatchObject({ kind: one.kind, key: one.key });
@@ -114,7 +122,14 @@ describe("a NetworkPolicy", () => {
   it("judges egress by destinations, after load balancing", () => {
     const egress = policy({ rules: [rule({ direction: "egress", peers: [pods(db)], ports: [tcp(5432)] })] });
     const network = networkOf({ clusterCidr: "10.244.0.0/16" });
-    const context = { sets, layout: bands, network, ranks: rankPolicies([], bands), logged: silent };
+    const context = {
+      sets,
+      layout: bands,
+      network,
+      ranks: rankPolicies([], bands),
+      logged: silent,
+      complain: () => undefined,
+    };
     expect(policyBundle(egress, context)?.rows.map(({ columns }) => columns)).toMatchObject([
       {
         direction: "from-lport",
@@ -272,6 +287,38 @@ describe("a Pass", () => {
     );
     expect(again("192.168.0.0/16")).toBeUndefined();
   });
+
+  it("by pods takes of a rule's networks what lies in the pods' network, and not more parts of it than all can bear", () => {
+    const singles = (count: number) =>
+      Array.from({ length: count }, (_, at) => {
+        const cidr = `10.244.${at >> 6}.${(at % 64) * 4}/32`;
+        return { kind: "networks", block: { cidr, except: [] } } as const;
+      });
+    const outside = { kind: "networks", block: { cidr: "192.0.2.0/24", except: [] } } as const;
+    const byPods = admin({ rules: [rule({ action: "pass", peers: [pods(db)] }), rule({ index: 1, action: "deny" })] });
+    const again = "ingress.0.ipv4@AdminNetworkPolicy/a:0";
+    const opened = (count: number) => {
+      const told: string[] = [];
+      const peers = [...singles(count), outside];
+      const acls = aclsOf(policy({ isolates: [], rules: [rule({ peers })] }), { among: [byPods], network, told });
+      expect(acls["ingress.0.ipv4"]).toContain("192.0.2.0/24");
+      return { acl: acls[again], told };
+    };
+    const names = `ip4.src == $pods<shop{}/{app=db}>.4 && ip4.src == $networks<10.244.0.0/32, 10.244.0.4/32>.4`;
+    expect(opened(2)).toEqual({ acl: `32498 allow-related ${shopWeb} && ${names}`, told: [] });
+    expect(opened(100).acl).toContain(names.slice(0, 60));
+    expect(opened(101)).toEqual({ acl: undefined, told: ["POLICY_NETWORKS_EXCEEDED"] });
+
+    const baseline = admin({
+      kind: "ClusterNetworkPolicy",
+      key: "b",
+      tier: "Baseline",
+      rules: [rule({ action: "deny", peers: singles(101) })],
+    });
+    expect(aclsOf(baseline, { among: [byPods], network })[again]).toBe(
+      "32494 drop outport == @<{}/{}> && ip4.src == $pods<shop{}/{app=db}>.4",
+    );
+  });
 });
 
 describe("more policies than there are priorities", () => {
@@ -314,10 +361,63 @@ describe("names of ports and numbers beside each other, in a rule and in a Pass"
       ],
     });
     const ranks = rankPolicies([pass], bands);
-    const rows = policyBundle(one, { sets, layout: bands, network: dualStack, ranks, logged: silent })?.rows ?? [];
+    const rows =
+      policyBundle(one, { sets, layout: bands, network: dualStack, ranks, logged: silent, complain: () => undefined })
+        ?.rows ?? [];
     expect(new Set(rows.map(({ uuid }) => uuid)).size).toBe(rows.length);
     expect(rows.map(({ owner }) => aclOrigin(owner)?.piece)).toEqual(
       expect.arrayContaining(["ipv4-tcp-http-80", "ipv4-tcp-+http-80", "ipv4-tcp-http-80+http-80"]),
     );
+  });
+});
+
+describe("a named port to which pods give more numbers than all can bear", () => {
+  const numbers = [80, 8080];
+  const crowded: PolicySets = { ...sets, portNumbers: () => ({ numbers, complete: false }) };
+  const network = networkOf({ clusterCidr: "10.244.0.0/16" });
+  const others = "{}/{#tcp/http, #tcp/http notin (80,8080)}";
+  const named = (action: PolicyRule["action"], part: Partial<PolicyRule> = {}) =>
+    rule({ action, ports: [http, tcp(443)], ...part });
+
+  it("allows at those that are most frequent", () => {
+    const told: string[] = [];
+    const acls = aclsOf(policy({ isolates: [], rules: [named("allow")] }), { sets: crowded, network, told });
+    expect(Object.keys(acls)).toEqual(["ingress.0.tcp", "ingress.0.tcp-http-80", "ingress.0.tcp-http-8080"]);
+    expect(told).toEqual(["POLICY_PORT_NUMBERS_EXCEEDED"]);
+  });
+
+  it("denies the others' whole protocol", () => {
+    const acls = aclsOf(admin({ rules: [named("deny")] }), { sets: crowded, network });
+    expect(acls["ingress.0.tcp-http-other"]).toBe(`32498 drop outport == @<${others}> && tcp`);
+    expect(Object.keys(acls)).toHaveLength(4);
+  });
+
+  it("denies it above all that a Pass leaves, with tiers and without", () => {
+    const pass = admin({ rules: [named("pass"), rule({ index: 1, action: "deny" })] });
+    const among = [pass];
+    const given = { sets: crowded, network };
+    const bandsAcls = aclsOf(pass, given);
+    expect(bandsAcls["ingress.0.tcp-http-other"]).toBe(`32499 drop outport == @<${others}> && tcp`);
+    const allowed = aclsOf(policy({ isolates: [], rules: [rule({})] }), { ...given, among });
+    expect(Object.keys(allowed).filter((part) => part.includes("http"))).toHaveLength(2);
+    for (const acl of Object.values(allowed)) expect(acl).not.toContain("32499");
+    const layout = policyLayout({ aclTiers: true, aclPass: true });
+    expect(aclsOf(pass, { ...given, layout })["ingress.0.tcp-http-other"]).toContain("32499 drop");
+  });
+
+  it("is counted over all peers of egress", () => {
+    const each: PolicySets = {
+      ...sets,
+      portNumbers: ({ text }) => ({
+        numbers: text === db.text ? Array.from({ length: 64 }, (_, at) => 1000 + at) : [80],
+        complete: true,
+      }),
+    };
+    const peers = [pods(db), pods(bank)];
+    const deny = rule({ direction: "egress", action: "deny", peers, ports: [http] });
+    const acls = aclsOf(admin({ rules: [deny] }), { sets: each, network });
+    expect(Object.keys(acls)).toHaveLength(65);
+    expect(acls["egress.0.ipv4-tcp-http-other"]).toContain("drop");
+    expect(acls["egress.0.ipv4-tcp-http-other"]).toContain("$pods<shop{}/{#tcp/http,");
   });
 });

@@ -1,4 +1,5 @@
 import { type Direction, type PolicyRecord, type PolicyRule, policyId } from "../state/policy.ts";
+import type { Complain } from "../state/policy-problem.ts";
 import type { PodSelector } from "../state/selector.ts";
 import { type AclOrigin, aclPart } from "./acl-origin.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
@@ -8,9 +9,10 @@ import { type Clause, clausesOf, commonClause } from "./policy-clauses.ts";
 import type { PolicyContext } from "./policy-context.ts";
 import { networkPolicyPriorities } from "./policy-layout.ts";
 import { logColumns, logName, podsOf } from "./policy-log.ts";
-import { type PeersMatch, peersMatches } from "./policy-peers.ts";
+import { type BeyondBound, maxNetworksBeside, type PeersMatch, peersMatches } from "./policy-peers.ts";
 import { type PortsMatch, portsMatches } from "./policy-ports.ts";
 import type { Pass } from "./policy-ranks.ts";
+import { maxPortNumbers } from "./policy-sets.ts";
 import { possibleIntersection } from "./selector-contradiction.ts";
 
 /** The owner of a policy's ACLs. */
@@ -29,6 +31,8 @@ interface Standing {
   readonly action: "allow-related" | "drop" | "pass";
   /** It lets through what nobody decided. */
   readonly isDefault?: boolean;
+  /** It stands on the priority of twins, and has none. */
+  readonly isAlone?: boolean;
 }
 
 /** Rows of one policy in the making. */
@@ -39,7 +43,7 @@ interface PolicyAcls {
 }
 
 function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): PolicyAcls {
-  const { sets, network, logged, layout } = context;
+  const { sets, network, logged, layout, complain } = context;
   const rows: DesiredRow[] = [];
   const memberships: Membership[] = [];
   const put = (
@@ -67,10 +71,18 @@ function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): 
       const isLogged = kind === "NetworkPolicy" && namespaces.includes(namespaceOf(key));
       // What is left to others, and what gets through because nobody decided, isn't a decision.
       const inThose =
-        kind === "NetworkPolicy" || namespaces.length === 0 || standing.action === "pass" || standing.isDefault === true
+        kind === "NetworkPolicy" ||
+        namespaces.length === 0 ||
+        standing.action === "pass" ||
+        standing.isDefault === true ||
+        standing.isAlone === true
           ? undefined
           : possibleIntersection(subject, podsOf(namespaces));
-      for (const ofPeers of peersMatches(peers, direction, network.families, sets)) {
+      const beyond: BeyondBound = {
+        action: standing.action === "drop" ? "deny" : "allow",
+        tell: () => tellOfNetworks(complain, rule, standing),
+      };
+      for (const ofPeers of peersMatches(peers, direction, network.families, sets, beyond)) {
         for (const ofPorts of portsMatches(ports)) {
           const place = { ...rule, piece: pieceOf(standing, ofPeers, ofPorts, piece) };
           const alternatives = ofPeers.texts.map((text) => [text, ofPorts.text]);
@@ -81,6 +93,15 @@ function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): 
       }
     },
   };
+}
+
+function tellOfNetworks(complain: Complain, { direction, rule, pass }: RulePlace, { action }: Standing): void {
+  const above = pass === undefined ? "" : ` above the Pass of ${pass.policy}`;
+  const effect = action === "drop" ? "denies the pass's peers without regard to them" : "allows none of them there";
+  complain(
+    "POLICY_NETWORKS_EXCEEDED",
+    `${direction} rule ${rule}: its networks are more than ${maxNetworksBeside} parts of the pods' network; it ${effect}${above}`,
+  );
 }
 
 /** `ipv4-tcp`, `ipv6`, `tcp-http-8080`; `all` for all of IP and everybody. */
@@ -102,10 +123,12 @@ interface RuleInput {
   readonly policy: PolicyRecord;
   readonly rule: PolicyRule;
   readonly clauses: readonly Clause[];
+  /** See {@link RuleClauses}. */
+  readonly beyond: readonly Clause[];
   readonly context: PolicyContext;
 }
 
-function addClauses({ acls, rule, clauses }: RuleInput, standing: Standing): void {
+function addClauses({ acls, rule, clauses }: Pick<RuleInput, "acls" | "rule" | "clauses">, standing: Standing): void {
   for (const clause of clauses) {
     acls.add({ direction: rule.direction, rule: rule.index, pass: undefined }, clause, standing);
   }
@@ -121,7 +144,7 @@ function addAgain(
 ): void {
   for (const pass of context.ranks.passes(direction)) {
     const origin = { policy: policyId(pass.policy), rule: pass.rule.index };
-    for (const ofPass of clausesOf(pass.subject, pass.rule, context.sets)) {
+    for (const ofPass of clausesOf(pass.subject, pass.rule, context.sets).clauses) {
       for (const clause of clauses) {
         const common = commonClause(clause, ofPass);
         if (common === undefined) continue;
@@ -140,22 +163,30 @@ function addNetworkPolicyRule(input: RuleInput): void {
 }
 
 function addBaselineRule(input: RuleInput): void {
-  const { policy, rule, clauses, context } = input;
+  const { acls, policy, rule, context } = input;
   const priority = context.ranks.priority(policy, rule);
   if (priority === undefined) return;
   // There is no tier after this one: what it passes on is let through.
   const action = rule.action === "deny" ? "drop" : "allow-related";
-  addClauses(input, { priority, action });
+  const clauses = action === "drop" ? [...input.clauses, ...input.beyond] : input.clauses;
+  addClauses({ acls, rule, clauses }, { priority, action });
   const again = ({ baselineOffset }: Pass): Standing => ({ priority: baselineOffset + priority, action });
   addAgain(input, rule.direction, rule.index, clauses, again);
 }
 
+/** Above all else that stands for a Pass: its other ports may be theirs whom this is about. No twin stands there. */
+function addBeyond({ acls, rule, beyond }: RuleInput, priority: number): void {
+  addClauses({ acls, rule, clauses: beyond }, { priority: priority + 1, action: "drop", isAlone: true });
+}
+
 function addAdminRule(input: RuleInput): void {
-  const { acls, policy, rule, clauses, context } = input;
+  const { acls, policy, rule, clauses, beyond, context } = input;
   const { direction, index } = rule;
   const priority = context.ranks.priority(policy, rule);
   if (priority !== undefined) {
     addClauses(input, { priority, action: actions[rule.action] });
+    if (rule.action === "deny") addClauses({ acls, rule, clauses: beyond }, { priority, action: "drop" });
+    if (rule.action === "pass") addBeyond(input, priority);
     return;
   }
   const id = policyId(policy);
@@ -163,6 +194,7 @@ function addAdminRule(input: RuleInput): void {
     .passes(direction)
     .find((other) => other.rule.index === index && policyId(other.policy) === id);
   if (pass === undefined) return;
+  addBeyond(input, pass.allow);
   const place: RulePlace = { direction, rule: index, pass: undefined };
   for (const clause of clauses) {
     acls.add(place, clause, { priority: pass.rest, action: "allow-related", isDefault: true });
@@ -190,6 +222,14 @@ function addIsolation(acls: PolicyAcls, policy: PolicyRecord, subject: PodSelect
   }
 }
 
+function tellOfNumbers(complain: Complain, { direction, index, action }: PolicyRule): void {
+  const effect = action === "allow" ? "the others are not allowed" : "of pods with others the whole protocol is denied";
+  complain(
+    "POLICY_PORT_NUMBERS_EXCEEDED",
+    `${direction} rule ${index}: pods give a port that it names more than ${maxPortNumbers} numbers; ${effect}`,
+  );
+}
+
 /**
  * All ACLs of a policy, on the port groups of its subject. Their number follows from rules, named ports and the passes above,
  * never from pods.
@@ -211,7 +251,9 @@ export function policyBundle(policy: PolicyRecord, context: PolicyContext): Bund
     if (tier === "Baseline") addAgain({ acls, context }, direction, "overflow", [clause], again);
   }
   for (const rule of policy.rules) {
-    adders[tier]({ acls, policy, rule, clauses: clausesOf(subject, rule, context.sets), context });
+    const { clauses, beyond } = clausesOf(subject, rule, context.sets);
+    if (beyond.length > 0) tellOfNumbers(context.complain, rule);
+    adders[tier]({ acls, policy, rule, clauses, beyond, context });
   }
   return acls.bundle.rows.length === 0 ? undefined : acls.bundle;
 }

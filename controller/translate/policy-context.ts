@@ -1,4 +1,5 @@
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Complain } from "../state/policy-problem.ts";
 import type { PolicyLayout } from "./policy-layout.ts";
 import type { PolicyRanks } from "./policy-ranks.ts";
 import type { PolicySets } from "./policy-sets.ts";
@@ -23,4 +24,6 @@ export interface PolicyContext {
   readonly network: Pick<NetworkConfig, "families">;
   readonly ranks: PolicyRanks;
   readonly logged: LoggedNamespaces;
+  /** Takes what of the policy goes beyond what all can bear. */
+  readonly complain: Complain;
 }

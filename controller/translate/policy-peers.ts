@@ -1,7 +1,7 @@
 import type { Family } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Direction, Peer } from "../state/policy.ts";
-import { coverage } from "./address-blocks.ts";
+import { coverage, networkMembers, networksWithin } from "./address-blocks.ts";
 import { oneOf } from "./match.ts";
 import type { AddressSetContent, PolicySets } from "./policy-sets.ts";
 import { possibleIntersection } from "./selector-contradiction.ts";
@@ -66,17 +66,54 @@ export function commonPeers(a: Peers, b: Peers): Peers {
 
 type Families = NetworkConfig["families"];
 
+/** Networks that may stand in a match beside another set: ovn-controller's work is the product of the two. */
+export const maxNetworksBeside = 100;
+
+/** What in a term has to be beyond the bound {@link maxNetworksBeside}: an allow lets nobody of it through, a deny heeds the rest of the term alone. */
+export interface BeyondBound {
+  readonly action: "allow" | "deny";
+  tell(): void;
+}
+
+type Networks = Extract<AddressSetContent, { readonly kind: "networks" }>;
+
+/** Networks beside another content: `none` where they hold nothing of it, `all` where they hold it wholly. */
+function beside(
+  content: Networks,
+  others: PeerTerm,
+  { family, cluster }: Families[number],
+): Networks | "none" | "all" | "many" {
+  if (!others.some(({ kind }) => kind === "pods")) {
+    return networkMembers(content, family, []).length > maxNetworksBeside ? "many" : content;
+  }
+  // Pods are in the cluster's network, so most often one set will do, and else a part of the networks.
+  const covers = [content.blocks, ...(content.within ?? [])].map((blocks) => coverage(blocks, cluster));
+  if (covers.every((cover) => cover === "all")) return "all";
+  const networks = networksWithin(content, cluster);
+  if (networks.length === 0) return "none";
+  if (networks.length > maxNetworksBeside) return "many";
+  return { kind: "networks", blocks: networks.map((cidr) => ({ cidr, except: [] })) };
+}
+
 /** The names of the sets in all of which an address of the family must be; undefined when there can be none. */
-function setNames(term: PeerTerm, { family, cluster }: Families[number], sets: PolicySets): string[] | undefined {
+function setNames(
+  term: PeerTerm,
+  network: Families[number],
+  sets: PolicySets,
+  beyond: BeyondBound,
+): string[] | undefined {
+  const { family } = network;
   let contents = term;
-  if (term.some(({ kind }) => kind === "pods")) {
-    for (const content of term) {
-      if (content.kind !== "networks") continue;
-      // Two sets in one match cost flows by their product: pods are in the clusters' network, so most often one set will do.
-      const covers = [content.blocks, ...(content.within ?? [])].map((blocks) => coverage(blocks, cluster));
-      if (covers.includes("none")) return undefined;
-      if (covers.every((cover) => cover === "all")) contents = contents.filter((other) => other !== content);
+  for (const content of term.length > 1 ? term : []) {
+    if (content.kind !== "networks") continue;
+    const others = contents.filter((other) => other !== content);
+    const kept = beside(content, others, network);
+    if (kept === "none") return undefined;
+    if (kept === "many") {
+      beyond.tell();
+      if (beyond.action === "allow") return undefined;
     }
+    contents = typeof kept === "string" ? others : [...others, kept];
   }
   const names: string[] = [];
   for (const content of contents) {
@@ -104,13 +141,14 @@ export function peersMatches(
   direction: Direction,
   families: Families,
   sets: PolicySets,
+  beyond: BeyondBound,
 ): readonly PeersMatch[] {
   if (peers === "any") return [{ family: undefined, texts: [""] }];
   return families.flatMap((network): PeersMatch[] => {
     const { family } = network;
     const field = `ip${family}.${direction === "ingress" ? "src" : "dst"}`;
     const terms = peers.flatMap((term) => {
-      const names = setNames(term, network, sets);
+      const names = setNames(term, network, sets, beyond);
       return names === undefined ? [] : [names];
     });
     const single = [...new Set(terms.flatMap((names) => (names.length === 1 ? names : [])))];

@@ -24,6 +24,16 @@ export interface PolicySets {
   group(selector: PodSelector): { readonly name: string; readonly uuid: Uuid };
   /** The name (without `$`) of an address set; undefined when it can't have members of the family. */
   addresses(content: AddressSetContent, family: Family): string | undefined;
-  /** The numbers that pods selected give to a port of this name, ascending. */
-  portNumbers(selector: PodSelector, protocol: TransportProtocol, name: string): readonly number[];
+  /** The numbers that pods selected give to a port of this name. */
+  portNumbers(selector: PodSelector, protocol: TransportProtocol, name: string): PortNumbers;
+}
+
+/** Numbers of one name of a port that ACLs are made for: anybody who may create pods adds to them, and everybody pays. */
+export const maxPortNumbers = 64;
+
+export interface PortNumbers {
+  /** Ascending; the most frequent where there are more than {@link maxPortNumbers}. */
+  readonly numbers: readonly number[];
+  /** Whether these are all. */
+  readonly complete: boolean;
 }
