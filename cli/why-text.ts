@@ -19,10 +19,18 @@ const exemptions = {
   "no-subject": "policies are for pods, and this end is none",
 } as const;
 
+/** A line names so many; `--json` has all. */
+const named = 8;
+
+function listText(texts: readonly string[], separator: string): string {
+  const rest = texts.length > named ? `${separator}and ${texts.length - named} more` : "";
+  return texts.slice(0, named).join(separator) + rest;
+}
+
 /** What decides, in one line. */
 function reasonText(decision: WhyDecision): string {
   const { by, rules = [], isolatedBy = [] } = decision;
-  const isolation = `isolated by ${isolatedBy.map(policyText).join(", ")}`;
+  const isolation = `isolated by ${listText(isolatedBy.map(policyText), ", ")}`;
   switch (by) {
     case "exemption":
       return decision.exemption === undefined ? "no policy counts" : exemptions[decision.exemption];
@@ -31,7 +39,10 @@ function reasonText(decision: WhyDecision): string {
     case "isolation":
       return `${isolation}; no rule allows it`;
     case "rule": {
-      const deciding = rules.map((rule) => `${ruleText(rule)}: ${rule.action}`).join("; ");
+      const deciding = listText(
+        rules.map((rule) => `${ruleText(rule)}: ${rule.action}`),
+        "; ",
+      );
       const tier =
         rules[0] === undefined || rules[0].policy.tier === "NetworkPolicy" ? "" : `${rules[0].policy.tier} tier: `;
       return `${tier}${deciding}${isolatedBy.length > 0 ? ` (${isolation})` : ""}`;
@@ -80,6 +91,24 @@ function distinct(texts: readonly string[]): readonly string[] {
   return [...new Set(texts)];
 }
 
+/** What would change it. Where both directions deny, one of them alone changes nothing: that is said. */
+function changeLines(group: readonly WhyPath[]): readonly string[] {
+  const of = (which: "egress" | "ingress") => distinct(group.flatMap((path) => path[which].changes ?? []));
+  const egress = of("egress");
+  const ingress = of("ingress");
+  const isTwofold = egress.length > 0 && ingress.length > 0 && group[0]?.verdict === "denied";
+  const halfOf = (which: string, changes: readonly string[]) =>
+    changes.slice(0, named / 2).map((change) => `${which}: ${change}`);
+  const all = distinct([...egress, ...ingress]);
+  const shown = isTwofold ? [...halfOf("egress", egress), ...halfOf("ingress", ingress)] : all.slice(0, named);
+  if (shown.length === 0) return [];
+  return [
+    `    to change it${isTwofold ? ", for each direction one" : ""}:`,
+    ...shown.map((change) => `      - ${change}`),
+    ...(all.length > shown.length ? ["      - … (--protocol and --port ask for less, --json shows all)"] : []),
+  ];
+}
+
 /** The answer for people. */
 export function whyText(answer: WhyAnswer): string {
   const lines = [`${endText(answer.from)} -> ${endText(answer.to)}: ${answer.verdict.toUpperCase()}`];
@@ -93,11 +122,7 @@ export function whyText(answer: WhyAnswer): string {
     const addresses = distinct(group.map((path) => `${path.from.address} -> ${path.to.address}`)).join(", ");
     lines.push("", `  ${ports}${familiesText(group)}: ${verdict}`, `    ${endText(from)} -> ${target}  [${addresses}]`);
     lines.push(...decisionLines("egress", egress), ...decisionLines("ingress", ingress));
-    const changes = distinct(
-      group.flatMap((path) => [...(path.egress.changes ?? []), ...(path.ingress.changes ?? [])]),
-    );
-    if (changes.length > 0)
-      lines.push("    to change it:", ...changes.slice(0, 8).map((change) => `      - ${change}`));
+    lines.push(...changeLines(group));
   }
   if (answer.notes.length > 0) lines.push("", ...answer.notes.map((note) => `  note: ${note}`));
   return `${lines.join("\n")}\n`;

@@ -49,7 +49,7 @@ export function readPlannedPolicies(objects: readonly unknown[], needsSpec: bool
     const known = typeof kind === "string" && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
     if (known === undefined || apiVersion !== known.apiVersion) {
       const wanted = known === undefined ? `a kind of policy (${Object.keys(kinds).join(", ")})` : known.apiVersion;
-      complaints.push(`${nameOf(raw)} (${String(apiVersion)}) is not ${wanted}`);
+      complaints.push(`${nameOf(raw)} (${textAt(apiVersion) ?? "without apiVersion"}) is not ${wanted}`);
       continue;
     }
     const { namespace, name } = metadataOf(raw);
@@ -60,7 +60,10 @@ export function readPlannedPolicies(objects: readonly unknown[], needsSpec: bool
     const metadata = { ...objectAt(objectAt(raw).metadata), namespace: namespace === "" ? "default" : namespace };
     const record = known.project(known.isNamespaced ? { ...objectAt(raw), metadata } : raw);
     if (needsSpec)
-      for (const { code, message } of record.problems) complaints.push(`${nameOf(raw)}: ${code}: ${message}`);
+      for (const { code, message } of record.problems) {
+        // This one may be meant, and leaves nothing unread.
+        if (code !== "POLICY_EXCEPT_OUTSIDE") complaints.push(`${nameOf(raw)}: ${code}: ${message}`);
+      }
     records.set(policyId(record), record);
   }
   if (complaints.length > 0) throw new ExplainError("INVALID_OBJECT", complaints.slice(0, 20).join("\n"));

@@ -51,6 +51,18 @@ const lines = ({ changes }: PlanAnswer): string[] =>
   });
 
 describe("plan", () => {
+  it("notes what may be meant: an except outside of its block, a namespace that isn't there", async () => {
+    const block = { cidr: "10.0.0.0/8", except: ["192.168.0.0/16"] };
+    const { notes } = await plan([
+      networkPolicy("new", { ...web, ingress: [{ from: [{ ipBlock: block }] }] }),
+      networkPolicy("new", web, "shopp"),
+    ]);
+    expect(notes).toEqual([
+      "NetworkPolicy shop/new has a problem: ingress[0]: except 192.168.0.0/16 is outside of its block and takes nothing away",
+      "there is no namespace shopp",
+    ]);
+  });
+
   it("groups pods by their labels, and gives the ports that change", async () => {
     const answer = await plan([fromFront]);
     expect(answer.policies).toEqual([{ kind: "NetworkPolicy", name: "shop/web", change: "added" }]);

@@ -179,6 +179,10 @@ function createJudges(
 function notesOn(model: PolicyModel, planned: readonly Planned[]): string[] {
   const notes = new Set<string>();
   for (const { after } of planned) {
+    for (const { message } of after?.problems ?? [])
+      notes.add(`${after?.kind} ${after?.key} has a problem: ${message}`);
+    const namespace = after?.kind === "NetworkPolicy" ? after.key.slice(0, after.key.indexOf("/")) : undefined;
+    if (namespace !== undefined && !model.namespaces.has(namespace)) notes.add(`there is no namespace ${namespace}`);
     for (const { peers } of after?.rules ?? []) {
       if (peers === "any") continue;
       for (const peer of peers) {
