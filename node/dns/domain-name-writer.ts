@@ -5,13 +5,12 @@ import {
   domainObjectName,
   isKubeError,
   type KubeClient,
-  type KubeObject,
   maxAddressesPerName,
   reflect,
 } from "@ovenbird/kube";
 import type { Logger } from "../logger.ts";
-import { canonicalAddress } from "../services/addresses.ts";
 import { holdMs, neededMs } from "./hold.ts";
+import { type KnownName, projectKnownName } from "./known-name.ts";
 
 export type Learnt =
   /** The cluster did not know it for so long, and is told. */
@@ -58,26 +57,6 @@ const mostRemembered = 4_000;
 const concurrency = 8;
 /** How long the last writes may take: who stops the agent waits for them. */
 const lastWritesMs = 2_000;
-
-interface KnownName {
-  readonly name: string;
-  /** Until when each address counts, in ms since 1970. */
-  readonly expiries: ReadonlyMap<string, number>;
-}
-
-/** What of the object matters here: until when each address counts. @throws TypeError for what is no object */
-function projectKnownName(raw: unknown): KnownName {
-  const { spec, status } = raw as KubeObject & {
-    readonly spec?: { readonly name?: unknown };
-    readonly status?: { readonly addresses?: Readonly<Record<string, unknown>> };
-  };
-  const expiries = Object.entries(status?.addresses ?? {}).flatMap(([text, expiry]) => {
-    const address = canonicalAddress(text);
-    const at = Date.parse(String(expiry));
-    return address === undefined || Number.isNaN(at) ? [] : [[address, at] as const];
-  });
-  return { name: String(spec?.name), expiries: new Map(expiries) };
-}
 
 /** Takes out the address that runs out first. */
 function dropFirstEnding(ends: Map<string, number>): void {
