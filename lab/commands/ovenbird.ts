@@ -24,8 +24,9 @@ export function ovenbirdCommand(layout: Layout, args: readonly string[]): readon
 
 /** `lab ovenbird`. @returns the exit status */
 export async function ovenbird(args: readonly string[], { name }: { readonly name: string }): Promise<number> {
+  // Help needs no lab that runs.
   if (args.includes("--help") || args.includes("-h")) {
-    return attached(process.execPath, [program, ...args], process.env, userFolder());
+    return attached(process.execPath, [program, ...args], {}, userFolder());
   }
   const { layout } = await connectLab({ name });
   const { env } = await placeOf(layout, "central");
