@@ -136,7 +136,7 @@ async function othersRunning(folder: string): Promise<string> {
     if (entry.isDirectory() && (await supervisorRuns(join(parent, entry.name)))) running.push(entry.name);
   }
   if (running.length === 0) return "";
-  return `; of others ${running.join(", ")} ${running.length === 1 ? "runs" : "run"}: say --name NAME right behind the lab's command`;
+  return `; running: ${running.join(", ")} (say --name NAME right behind the lab's command)`;
 }
 
 /** Takes away what is there of a lab, running or not. @returns whether there was anything */
