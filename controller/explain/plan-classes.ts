@@ -3,7 +3,9 @@ import { type Address, bitsOf, type Cidr, contains, type Family, formatAddress }
 import type { Labels } from "../state/labels.ts";
 import type { PolicyRecord } from "../state/policy.ts";
 import type { Requirement } from "../state/selector.ts";
+import { ExplainError } from "./explain-error.ts";
 import { labelsText } from "./labels-text.ts";
+import type { Pace } from "./pace.ts";
 import { type Party, type PodParty, placed } from "./party.ts";
 import { createParties, isSubject } from "./resolve-party.ts";
 import { namedPortsOf, parseCidr } from "./rule-match.ts";
@@ -29,6 +31,16 @@ const maxNetworks = 256;
 
 const families = [4, 6] as const satisfies readonly Family[];
 
+/** @throws ExplainError TOO_MUCH when the time is over */
+async function goOn(pace: Pace): Promise<void> {
+  await pace.rest();
+  if (!pace.isOver()) return;
+  throw new ExplainError(
+    "TOO_MUCH",
+    "the time there is was over before everybody was told apart by the policies' networks",
+  );
+}
+
 function requirementsOf(policy: PolicyRecord): readonly Requirement[] {
   const selectors = policy.rules
     .flatMap(({ peers }) => (peers === "any" ? [] : peers))
@@ -40,18 +52,20 @@ function requirementsOf(policy: PolicyRecord): readonly Requirement[] {
 }
 
 /** The keys of labels that some policy looks at. */
-function keysOf(policies: Iterable<PolicyRecord>): readonly string[] {
+async function keysOf(policies: Iterable<PolicyRecord>, pace: Pace): Promise<readonly string[]> {
   const keys = new Set<string>();
   for (const policy of policies) {
+    if (pace.isDue()) await goOn(pace);
     for (const { key } of requirementsOf(policy)) keys.add(key);
     for (const rule of policy.rules) for (const key of namedPortsOf(rule)) keys.add(key);
   }
   return [...keys].sort();
 }
 
-function networksOf(policies: Iterable<PolicyRecord>): readonly Cidr[] {
+async function networksOf(policies: Iterable<PolicyRecord>, pace: Pace): Promise<readonly Cidr[]> {
   const cidrs = new Map<string, Cidr>();
   for (const { rules } of policies) {
+    if (pace.isDue()) await goOn(pace);
     for (const { peers } of rules) {
       if (peers === "any") continue;
       for (const peer of peers) {
@@ -109,7 +123,12 @@ function byFamily(parties: readonly Party[]): Partial<Record<Family, Party>> {
 
 type Draft = Omit<PlanClass, "id">;
 
-function podClasses(model: PolicyModel, keys: readonly string[], networks: readonly Cidr[]): Draft[] {
+async function podClasses(
+  model: PolicyModel,
+  keys: readonly string[],
+  networks: readonly Cidr[],
+  pace: Pace,
+): Promise<Draft[]> {
   const parties = createParties(model);
   const groups = new Map<string, { members: string[]; parties: readonly Party[] }>();
   const pods = [...model.pods.values()].filter((pod) => isSubject(model, pod));
@@ -117,6 +136,7 @@ function podClasses(model: PolicyModel, keys: readonly string[], networks: reado
   const told = telling(networks, [...placesOf.values()].flat());
   const projections = new Map<Labels, string>();
   for (const { key, namespace, selectionLabels } of pods) {
+    if (pace.isDue()) await goOn(pace);
     let text = projections.get(selectionLabels);
     if (text === undefined) {
       text = projection(selectionLabels, keys);
@@ -152,7 +172,12 @@ function sharedLabels(all: readonly Labels[]): string {
   return labelsText(Object.fromEntries(shared));
 }
 
-function nodeClasses(model: PolicyModel, keys: readonly string[], networks: readonly Cidr[]): Draft[] {
+async function nodeClasses(
+  model: PolicyModel,
+  keys: readonly string[],
+  networks: readonly Cidr[],
+  pace: Pace,
+): Promise<Draft[]> {
   const parties = createParties(model);
   const nodes = [...model.nodes.values()].filter(
     ({ key, internalAddresses }) => internalAddresses.length > 0 && model.managementAddresses(key).length > 0,
@@ -166,6 +191,7 @@ function nodeClasses(model: PolicyModel, keys: readonly string[], networks: read
   const told = telling(networks, [...places.values()].flat());
   const groups = new Map<string, string[]>();
   for (const { key, labels } of nodes) {
+    if (pace.isDue()) await goOn(pace);
     const signature = `${projection(labels, keys)} ${membership(told, places.get(key) ?? [])}`;
     const members = groups.get(signature);
     if (members === undefined) groups.set(signature, [key]);
@@ -239,24 +265,44 @@ function domainClasses(model: PolicyModel, policies: Iterable<PolicyRecord>): Dr
   });
 }
 
+/** The model as it is now, for a computation that lets others change it meanwhile. */
+function snapshotOf(model: PolicyModel): PolicyModel {
+  const pods = new Map(model.pods);
+  const nodes = new Map(model.nodes);
+  const addresses = new Map([...pods.keys()].map((key) => [key, model.addressesOf(key)]));
+  const management = new Map([...nodes.keys()].map((name) => [name, model.managementAddresses(name)]));
+  return {
+    ...model,
+    pods,
+    nodes,
+    namespaces: new Map(model.namespaces),
+    addressesOf: (pod) => addresses.get(pod) ?? [],
+    managementAddresses: (node) => management.get(node) ?? [],
+  };
+}
+
 /**
- * Everybody who can send or receive, in classes.
+ * Everybody who can send or receive, in classes: those who were there when it was asked.
  * @param policies those before and after the change
  * @param concerned of them those that select pods whose verdicts may change: only their networks are told apart outside
+ * @throws ExplainError TOO_MUCH when the pace's time is over
  */
-export function planClasses(
+export async function planClasses(
   model: PolicyModel,
   policies: Iterable<PolicyRecord>,
   concerned: Iterable<PolicyRecord>,
-): readonly PlanClass[] {
+  pace: Pace,
+): Promise<readonly PlanClass[]> {
+  const known = snapshotOf(model);
   const all = [...new Set(policies)];
-  const keys = keysOf(all);
-  const networks = networksOf(all);
   const ofConcerned = [...concerned];
+  const keys = await keysOf(all, pace);
+  const networks = await networksOf(all, pace);
+  const outside = (await networksOf(ofConcerned, pace)).slice(0, maxNetworks);
   return [
-    ...podClasses(model, keys, networks),
-    ...nodeClasses(model, keys, networks),
-    ...domainClasses(model, ofConcerned),
-    ...addressClasses(model, networksOf(ofConcerned).slice(0, maxNetworks)),
+    ...(await podClasses(known, keys, networks, pace)),
+    ...(await nodeClasses(known, keys, networks, pace)),
+    ...domainClasses(known, ofConcerned),
+    ...addressClasses(known, outside),
   ].map((draft, id) => ({ id, ...draft }));
 }

@@ -206,6 +206,25 @@ describe("plan", () => {
     expect(performance.now() - began).toBeLessThan(10_000);
   });
 
+  it("lets others have their turns while it tells everybody apart, and gives up when its time is over", async () => {
+    const model = crowd(500);
+    const from = Array.from({ length: 4_000 }, (_, at) => ({
+      ipBlock: { cidr: `10.${244 + (at >> 10)}.${(at >> 2) % 256}.${(at % 4) * 64 + 1}/32` },
+    }));
+    const objects = [networkPolicy("new", { podSelector: {}, ingress: [{ from }] }, "ns-7")];
+    let longest = 0;
+    let before = performance.now();
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - before);
+      before = performance.now();
+    }, 1);
+    const { truncated } = await planOf(model, { objects, delete: false }, 1_000);
+    clearInterval(timer);
+    expect(truncated).toBe(true);
+    expect(longest).toBeLessThan(500);
+    await expect(planOf(model, { objects, delete: false }, 1)).rejects.toMatchObject({ code: "TOO_MUCH" });
+  });
+
   it("counts all pairs that a policy over everybody changes, and lists what has room", async () => {
     const deny = {
       apiVersion: "policy.networking.k8s.io/v1alpha1",

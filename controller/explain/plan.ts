@@ -1,10 +1,10 @@
-import { setImmediate } from "node:timers/promises";
 import type { PolicyModel } from "../graph/policy-model.ts";
 import type { Family } from "../ipam/address.ts";
 import type { Labels } from "../state/labels.ts";
 import { type Direction, type PolicyRecord, policyId } from "../state/policy.ts";
 import { selects } from "../state/selector.ts";
 import type { PlanAnswer } from "./answer.ts";
+import { createPace } from "./pace.ts";
 import type { Party } from "./party.ts";
 import { createChangeCollector } from "./plan-changes.ts";
 import { type PlanClass, planClasses } from "./plan-classes.ts";
@@ -19,10 +19,10 @@ export interface PlanRequest {
   readonly delete: boolean;
 }
 
-/** What a plan may cost: classes of pairs are compared until then. */
+/** What a plan may cost, from the question on: classes of pairs are compared until then. */
 const maxMs = 20_000;
 const maxCollected = 8_000_000;
-const pairsPerTurn = 2_000;
+const turnMs = 10;
 const maxListed = 500;
 
 const directions = ["ingress", "egress"] as const satisfies readonly Direction[];
@@ -63,10 +63,10 @@ function stackKey(stack: PolicyStack): string {
 /**
  * Which verdicts change if policies came, changed or went. Works on what was there when it was asked; lets other work have
  * its turns meanwhile.
- * @throws ExplainError INVALID_OBJECT
+ * @throws ExplainError INVALID_OBJECT, TOO_MUCH
  */
-export async function planOf(model: PolicyModel, request: PlanRequest): Promise<PlanAnswer> {
-  const began = performance.now();
+export async function planOf(model: PolicyModel, request: PlanRequest, ms = maxMs): Promise<PlanAnswer> {
+  const pace = createPace(turnMs, ms);
   const given = readPlannedPolicies(request.objects, !request.delete);
   const planned = given.map((record) => plannedChange(model.policies.get(policyId(record)), record, request.delete));
   const policies = given.map(({ kind, key }, position) => ({
@@ -93,7 +93,7 @@ export async function planOf(model: PolicyModel, request: PlanRequest): Promise<
     return known;
   };
   const index = { before: createPolicyIndex(before.values()), after: createPolicyIndex(after.values()) };
-  const classes = planClasses(model, [...before.values(), ...changed], changed);
+  const classes = await planClasses(model, [...before.values(), ...changed], changed, pace);
   const vectors = createVectors();
   const judges = createJudges(index, (stacks, direction) => judgeOf(stacks, direction, vectors, domains));
 
@@ -103,12 +103,14 @@ export async function planOf(model: PolicyModel, request: PlanRequest): Promise<
   for (const direction of directions) {
     const opposite = direction === "ingress" ? "egress" : "ingress";
     for (const subject of classes) {
+      if (pace.isDue()) await pace.rest();
       const judge = isConcerned(subject, changed) ? judges.of(subject)?.[direction] : undefined;
       if (judge?.changes !== true || truncated) continue;
       for (const peer of classes) {
-        if (++looked % pairsPerTurn === 0) {
-          await setImmediate();
-          truncated = performance.now() - began > maxMs || collector.size > maxCollected;
+        looked++;
+        if (pace.isDue()) {
+          await pace.rest();
+          truncated = pace.isOver() || collector.size > maxCollected;
           if (truncated) break;
         }
         const [from, to] = direction === "ingress" ? [peer, subject] : [subject, peer];

@@ -133,6 +133,24 @@ describe("the API about policies", () => {
     });
   });
 
+  it.each([
+    ["/plan", 2],
+    ["/why", 4],
+  ])("refuses %s beyond %i at a time before it reads any of it", async (path, most) => {
+    const stops: (() => void)[] = [];
+    const open = Array.from({ length: most }, () => {
+      const body = new ReadableStream({ start: (controller) => void stops.push(() => controller.close()) });
+      return leads.request(path, { method: "POST", body, duplex: "half" } as RequestInit);
+    });
+    const unread = new ReadableStream({});
+    const refused = await leads.request(path, { method: "POST", body: unread, duplex: "half" } as RequestInit);
+    expect(refused.status).toBe(429);
+    expect(await refused.json()).toMatchObject({ error: { code: "TOO_MUCH" } });
+    for (const stop of stops) stop();
+    for (const response of await Promise.all(open)) expect(response.status).toBe(400);
+    expect((await post(path, {})).status).toBe(400);
+  });
+
   it("sends to the leader while it stands by, and says when it isn't ready", async () => {
     const standing = policyApi({ source: () => undefined, leader: () => "first" });
     expect(await get("/why?from=a/b&to=c/d", standing)).toMatchObject({

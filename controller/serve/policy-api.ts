@@ -1,11 +1,11 @@
-import { setImmediate } from "node:timers/promises";
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import * as z from "zod";
 import { type AclRow, aclAnswers, aclByUuid } from "../explain/acl-answer.ts";
 import type { WhyAnswer } from "../explain/answer.ts";
 import { ExplainError, type ExplainErrorCode } from "../explain/explain-error.ts";
 import type { FlowPorts } from "../explain/microflow.ts";
+import { createPace } from "../explain/pace.ts";
 import { planOf } from "../explain/plan.ts";
 import { createExplainer } from "../explain/why.ts";
 import type { PolicyModel } from "../graph/policy-model.ts";
@@ -44,10 +44,12 @@ export type BatchAnswer = WhyAnswer | ApiError;
 export const maxQueries = 10_000;
 const maxBatchBytes = 4 << 20;
 const maxPlanBytes = 8 << 20;
-/** So many questions are answered before other work gets its turn. */
-const queriesPerTurn = 200;
-/** So many plans are computed at a time. */
-const maxPlans = 2;
+/** Of one batch's answers, in characters. */
+const maxAnswerLength = 64 << 20;
+/** Questions are answered so long before other work gets its turn. */
+const turnMs = 10;
+/** What is computed at a time, from the first byte of the question on. */
+const atOnce = { plans: 2, batches: 4 };
 
 const statuses = {
   BAD_QUERY: 400,
@@ -107,6 +109,20 @@ async function json(request: { json(): Promise<unknown> }): Promise<unknown> {
   }
 }
 
+/** Refuses what is more than so many at a time, before anything of it is read. */
+function few(most: number, what: string): MiddlewareHandler {
+  let current = 0;
+  return async (_context, next) => {
+    if (current >= most) throw new ExplainError("TOO_MUCH", `${most} ${what} are being computed: ask again`);
+    current++;
+    try {
+      await next();
+    } finally {
+      current--;
+    }
+  };
+}
+
 function limited(maxSize: number) {
   return bodyLimit({
     maxSize,
@@ -123,7 +139,6 @@ function limited(maxSize: number) {
  */
 export function policyApi(options: PolicyApiOptions): Hono {
   const app = new Hono();
-  let plans = 0;
 
   /** @throws ExplainError NOT_LEADING */
   function source(): PolicyApiSource {
@@ -160,18 +175,27 @@ export function policyApi(options: PolicyApiOptions): Hono {
     return context.json(answer);
   });
 
-  app.post("/why", limited(maxBatchBytes), async (context) => {
+  app.post("/why", few(atOnce.batches, "batches"), limited(maxBatchBytes), async (context) => {
     const { queries, changes, flows } = read(batch, await json(context.req));
-    const answers: BatchAnswer[] = [];
-    for (let first = 0; first < queries.length; first += queriesPerTurn) {
-      if (first > 0) await setImmediate();
-      const explainer = createExplainer(model(), source().serviceNetworks);
-      const how = { changes, ...(flows ? { flows: source().flows } : {}) };
-      for (const question of queries.slice(first, first + queriesPerTurn)) {
-        answers.push(answerOr(() => explainer.why(question, how)));
+    const pace = createPace(turnMs, Number.POSITIVE_INFINITY);
+    const how = { changes, ...(flows ? { flows: source().flows } : {}) };
+    const explainer = () => createExplainer(model(), source().serviceNetworks);
+    const answers: string[] = [];
+    let length = 0;
+    let current = explainer();
+    for (const question of queries) {
+      if (pace.isDue()) {
+        await pace.rest();
+        // What it knows may have changed meanwhile.
+        current = explainer();
       }
+      const answer = JSON.stringify(answerOr(() => current.why(question, how)));
+      length += answer.length;
+      if (length > maxAnswerLength)
+        throw new ExplainError("TOO_MUCH", `the answers have more than ${maxAnswerLength} characters: ask for fewer`);
+      answers.push(answer);
     }
-    return context.json({ answers });
+    return context.body(`{"answers":[${answers.join()}]}`, 200, { "content-type": "application/json" });
   });
 
   app.get("/acls/:uuid", (context) => context.json(aclByUuid(source().acls(), context.req.param("uuid"), policyAt())));
@@ -182,15 +206,9 @@ export function policyApi(options: PolicyApiOptions): Hono {
     return context.json({ acls: aclAnswers(rows, policyAt()) });
   });
 
-  app.post("/plan", limited(maxPlanBytes), async (context) => {
+  app.post("/plan", few(atOnce.plans, "plans"), limited(maxPlanBytes), async (context) => {
     const request = read(planRequest, await json(context.req));
-    if (plans >= maxPlans) throw new ExplainError("TOO_MUCH", `${maxPlans} plans are being computed: ask again`);
-    plans++;
-    try {
-      return context.json(await planOf(model(), request));
-    } finally {
-      plans--;
-    }
+    return context.json(await planOf(model(), request));
   });
 
   function policyAt() {
