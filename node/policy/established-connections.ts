@@ -4,7 +4,7 @@ import type { Replica } from "ovsdb-client-ts";
 import type { Logger } from "../logger.ts";
 import { connectOpenFlow, type FlowUpdate, type OpenFlowConnection } from "../openflow/index.ts";
 import type { PodSource } from "../pods/index.ts";
-import { askVswitchd, type Datapath } from "../vswitchd/index.ts";
+import { type Datapath, forgetConfusedFlows } from "../vswitchd/index.ts";
 import { addressOctets } from "./address-key.ts";
 import { readBackend } from "./backends.ts";
 import { type Changes, createChanges, isOfPolicy } from "./changes.ts";
@@ -20,6 +20,8 @@ export interface EstablishedConnectionsMetrics {
   judged(connections: number, cut: number, seconds: number): void;
   /** Connections to Services that were forgotten since they stood still with a backend that is gone. */
   forgotten(connections: number): void;
+  /** Whether changes of flows, and so of policies, are seen. */
+  followed(isFollowed: boolean): void;
 }
 
 export interface EstablishedConnectionsOptions {
@@ -47,12 +49,20 @@ const longestGatherMs = 100;
  * already is known by then, and those are gone.
  */
 const secondLookMs = 500;
+/** Between two times at which the datapath forgets its cached flows: each packet takes the long way then, once for each connection. */
+const leastForgetMs = 1_000;
 /** After a look, vswitchd is left alone for this many times as long as the look took, but for no longer than a verdict may wait. */
 const restShare = 4;
 const longestRestMs = 400;
 /** After a look that failed. */
 const retryMs = 5_000;
 const reconnectMs = { first: 200, last: 10_000 } as const;
+
+interface Seen {
+  readonly changes: Changes;
+  readonly dueAt: number;
+}
+
 /** The table that is looked for among the flows of a port. */
 interface EgressLookup {
   readonly port: LocalPort;
@@ -78,6 +88,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   let reconnect: NodeJS.Timeout | undefined;
   let reconnectAfterMs: number = reconnectMs.first;
   let lastReason: string | undefined;
+  let warned = false;
   let lastProblem: string | undefined;
   const stopping = new AbortController();
 
@@ -85,7 +96,10 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
 
   let fresh = createChanges();
   /** Looked at once already, to be looked at again. */
-  let seen: { readonly changes: Changes; readonly dueAt: number } | undefined;
+  let seen: Seen | undefined;
+  /** Likewise, but too late to go along: whatever comes, what is due waits for no more. */
+  let seenLater: Seen | undefined;
+  let forgotAt = Number.NEGATIVE_INFINITY;
   let gatheringSince: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   let restUntil = 0;
@@ -95,6 +109,8 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
 
   const moved = createMovedFlows({
     conntrack,
+    // Those of ports go, and come, with all the others when ovn-controller is started anew.
+    areFlowsThere: () => flowPorts.size > 0,
     forgotten: (count) => metrics?.forgotten(count),
     logger,
   });
@@ -127,6 +143,8 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     timer = setTimeout(look, Math.max(0, at - performance.now()));
   }
 
+  const dueAt = (changed: Seen): number => Math.max(changed.dueAt, forgotAt + leastForgetMs);
+
   function look(): void {
     const now = performance.now();
     const isFresh = !fresh.isEmpty && gatheringSince !== undefined;
@@ -135,16 +153,18 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       fresh = createChanges();
       gatheringSince = undefined;
     }
-    const again = seen !== undefined && seen.dueAt <= now ? seen.changes : undefined;
-    if (again !== undefined) seen = undefined;
+    const again = seen !== undefined && dueAt(seen) <= now ? seen.changes : undefined;
+    if (again !== undefined) {
+      seen = seenLater;
+      seenLater = undefined;
+    }
     const asked = createChanges();
     if (isFresh) asked.merge(changes);
     if (again !== undefined) asked.merge(again);
     if (isFresh) {
-      const both = createChanges();
-      both.merge(changes);
-      if (seen !== undefined) both.merge(seen.changes);
-      seen = { changes: both, dueAt: now + secondLookMs };
+      const next = { changes: mergeOf(changes, seenLater?.changes), dueAt: now + secondLookMs };
+      if (seen === undefined) seen = next;
+      else seenLater = next;
     }
     running = judge(asked, again !== undefined)
       .then(() => {
@@ -162,7 +182,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
         const end = performance.now();
         restUntil = end + Math.min(longestRestMs, (end - now) * restShare);
         if (!fresh.isEmpty) gather();
-        else if (seen !== undefined) arm(Math.max(seen.dueAt, restUntil));
+        else if (seen !== undefined) arm(Math.max(dueAt(seen), restUntil));
       });
   }
 
@@ -172,7 +192,8 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     const ports = localPorts(replica, flowPorts, pods).filter((port) => changes.mayConcern(port.datapath, port.key));
     const [first] = ports;
     if (changes.isEmpty || first === undefined || openFlow === undefined || !isOpen) return;
-    if (isSettled && datapath() === "netdev") await makeFlowsAnew();
+    // What passes by flows that a faulty datapath has left as they were would go on passing.
+    if (isSettled && (await forgetConfusedFlows(rundir, datapath())) === "forgotten") forgotAt = performance.now();
     const result = await judgeConnections({
       conntrack,
       openFlow,
@@ -183,14 +204,6 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     });
     metrics?.judged(result.judged, result.cut, (performance.now() - begin) / 1_000);
     if (result.cut > 0) logger.info(result, "cut UDP connections that policies no longer allow");
-  }
-
-  /**
-   * Has the datapath forget its cached flows. Where two of them overlap, Open vSwitch 3.1's userspace datapath may change the wrong one
-   * when their rules change, so that packets go on passing, or being dropped, as they were before, for as long as they come.
-   */
-  async function makeFlowsAnew(): Promise<void> {
-    for await (const _ of askVswitchd(rundir, "revalidator/purge", []));
   }
 
   /** Asked for each time: another version of ovn-controller may have taken over. */
@@ -210,26 +223,44 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     gather();
   }
 
+  function following(): void {
+    if (closed) return;
+    if (warned) logger.info({ bridge: integrationBridge }, "the bridge's flows are followed again");
+    warned = false;
+    lastReason = undefined;
+    reconnectAfterMs = reconnectMs.first;
+    metrics?.followed(true);
+  }
+
   function open(): void {
     if (closed) return;
     openFlow = connectOpenFlow(join(rundir, `${integrationBridge}.mgmt`), {
       opened() {
         isOpen = true;
-        reconnectAfterMs = reconnectMs.first;
-        lastReason = undefined;
         flowPorts.clear();
         openFlow?.follow(monitors.ports);
         openFlow?.follow(monitors.flows);
+        // Not before the bridge has taken that: one that can't follow flows ends each connection that asks for it.
+        openFlow?.barrier().then(following, () => undefined); // Told when the connection is closed.
         lookAtAll();
       },
       updates: onUpdates,
       closed(reason) {
         isOpen = false;
         flowPorts.clear();
+        moved.reset();
         if (closed) return;
+        metrics?.followed(false);
         if (reason !== lastReason)
           logger.debug({ bridge: integrationBridge, reason }, "flows are not followed for now");
         lastReason = reason;
+        if (reconnectAfterMs === reconnectMs.last && !warned) {
+          warned = true;
+          logger.warn(
+            { bridge: integrationBridge, reason },
+            "the bridge's flows can't be followed: UDP connections that policies no longer allow go on while only answers flow",
+          );
+        }
         reconnect = setTimeout(open, reconnectAfterMs);
         reconnectAfterMs = Math.min(reconnectAfterMs * 2, reconnectMs.last);
       },

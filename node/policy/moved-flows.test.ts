@@ -14,6 +14,7 @@ function connection(port: number, answeredBy: UdpConnection["answeredBy"], to = 
 describe("a UDP connection to a Service", () => {
   let there: UdpConnection[];
   let forgotten: number[];
+  let areFlowsThere: boolean;
   const flows = () =>
     createMovedFlows({
       conntrack: {
@@ -22,6 +23,7 @@ describe("a UDP connection to a Service", () => {
         },
         forget: async ({ from }) => void forgotten.push(from.port),
       },
+      areFlowsThere: () => areFlowsThere,
       forgotten: () => undefined,
       logger,
     });
@@ -30,6 +32,7 @@ describe("a UDP connection to a Service", () => {
     vi.useFakeTimers();
     there = [];
     forgotten = [];
+    areFlowsThere = true;
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -80,6 +83,7 @@ describe("a UDP connection to a Service", () => {
         },
         forget: async ({ from }) => void forgotten.push(from.port),
       },
+      areFlowsThere: () => areFlowsThere,
       forgotten: () => undefined,
       logger,
     });
@@ -99,6 +103,32 @@ describe("a UDP connection to a Service", () => {
     there = [connection(1, service)];
     const moved = flows();
     moved.note({ service, backend: fresh }, true);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(forgotten).toEqual([1]);
+  });
+
+  it("stays where its backend is there again after a start of ovn-controller, however long that takes", async () => {
+    there = [connection(1, old), connection(2, fresh)];
+    const moved = flows();
+    areFlowsThere = false;
+    for (const backend of [old, fresh]) moved.note({ service, backend }, false);
+    await vi.advanceTimersByTimeAsync(20_000);
+    // Those of ports are there before those of backends.
+    areFlowsThere = true;
+    await vi.advanceTimersByTimeAsync(900);
+    moved.note({ service, backend: fresh }, true);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(forgotten).toEqual([1, 1]);
+  });
+
+  it("stays where it can't be known what became of its backend", async () => {
+    there = [connection(1, old)];
+    const moved = flows();
+    moved.note({ service, backend: old }, false);
+    moved.reset();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(forgotten).toEqual([]);
+    moved.note({ service, backend: old }, false);
     await vi.advanceTimersByTimeAsync(300);
     expect(forgotten).toEqual([1]);
   });

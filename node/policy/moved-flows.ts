@@ -9,6 +9,11 @@ import type { Conntrack } from "./conntrack.ts";
  * backend that is gone.
  */
 const looksMs = { first: 200, second: 800 } as const;
+/**
+ * After a start of ovn-controller there are no flows at all for a while, which says nothing of backends: then it is looked
+ * whether they are there again each time after so long, and they are given as long to be complete.
+ */
+const rebuildMs = 1_000;
 /** Of more Services at a time the further ones are left to rest for their 30 s. */
 const mostServices = 1_000;
 
@@ -19,6 +24,8 @@ type Moves = Map<string, Set<string>>;
 export interface MovedFlows {
   /** @param isThere whether the backend came, or went */
   note(backend: Backend, isThere: boolean): void;
+  /** What changes is not seen for a while: what was noted so far may not hold any more. */
+  reset(): void;
   close(): void;
 }
 
@@ -26,10 +33,12 @@ const keyOf = ({ address, port }: Endpoint): string => `${address} ${port}`;
 
 export function createMovedFlows(options: {
   readonly conntrack: Conntrack;
+  /** Whether the bridge has ovn-controller's flows. */
+  readonly areFlowsThere: () => boolean;
   readonly forgotten: (count: number) => void;
   readonly logger: Logger;
 }): MovedFlows {
-  const { conntrack, forgotten, logger } = options;
+  const { conntrack, areFlowsThere, forgotten, logger } = options;
   let gathering: Moves | undefined;
   /** Those that are still to be looked at, `gathering` among them. */
   const pending = new Set<Moves>();
@@ -65,7 +74,7 @@ export function createMovedFlows(options: {
   }
 
   async function lookNow(moves: Moves): Promise<void> {
-    if (closed) return;
+    if (closed || !pending.has(moves)) return;
     // What changes while others are looked at is gathered as long, so that few looks wait for their turn.
     if (gathering === moves) gathering = undefined;
     try {
@@ -75,12 +84,24 @@ export function createMovedFlows(options: {
     }
   }
 
-  function lookAfter(ms: number, moves: Moves, done: () => void): void {
+  function lookAfter(ms: number, moves: Moves, done: () => void, wereThere = true): void {
     const timer = setTimeout(() => {
       timers.delete(timer);
+      const areThere = areFlowsThere();
+      if (!areThere || !wereThere) {
+        lookAfter(rebuildMs, moves, done, areThere);
+        return;
+      }
       looking = looking.then(() => lookNow(moves)).then(done);
     }, ms);
     timers.add(timer);
+  }
+
+  function reset(): void {
+    for (const timer of timers) clearTimeout(timer);
+    timers.clear();
+    pending.clear();
+    gathering = undefined;
   }
 
   return {
@@ -93,7 +114,7 @@ export function createMovedFlows(options: {
         gathering = moves;
         pending.add(moves);
         lookAfter(looksMs.first, moves, () => {
-          if (closed) return;
+          if (closed || !pending.has(moves)) return;
           lookAfter(looksMs.second, moves, () => pending.delete(moves));
         });
       }
@@ -102,9 +123,10 @@ export function createMovedFlows(options: {
       if (gone === undefined) moves.set(key, new Set(isThere ? [] : [keyOf(backend)]));
       else if (!isThere) gone.add(keyOf(backend));
     },
+    reset,
     close() {
       closed = true;
-      for (const timer of timers) clearTimeout(timer);
+      reset();
     },
   };
 }

@@ -75,6 +75,11 @@ export function createMetrics(): Metrics {
     help: "UDP connections to Services that stood with a former backend and were forgotten",
     registers: [registry],
   });
+  const followed = new Gauge({
+    name: "ovenbird_agent_policy_flows_followed",
+    help: "Whether the integration bridge's flows are followed, so that UDP connections that lose their permission are cut",
+    registers: [registry],
+  });
   return {
     registry,
     cni: { observe: (command, code, duration) => seconds.observe({ command, code: String(code) }, duration) },
@@ -92,6 +97,7 @@ export function createMetrics(): Metrics {
         cut.inc(lost);
       },
       forgotten: (connections) => forgotten.inc(connections),
+      followed: (isFollowed) => followed.set(isFollowed ? 1 : 0),
     },
     dns: {
       answer: (result) => answers.inc({ result }),

@@ -15,5 +15,6 @@ export {
 export { askVswitchd } from "./control.ts";
 export { bridgeProblem, convertCommand } from "./datapath.ts";
 export { configureOpenVswitch, type OpenVswitchSettings, type OpenVswitchState } from "./open-vswitch.ts";
+export { forgetConfusedFlows } from "./overlapping-flows.ts";
 export { watchBridgeSocket } from "./restart-watch.ts";
 export { openVswitchdSession, type VswitchdSession } from "./session.ts";
