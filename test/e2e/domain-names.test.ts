@@ -59,7 +59,10 @@ const names = [
   "*.first.example.net",
 ];
 
-const policy = (domains: readonly string[]) => ({
+const denyAll = { action: "Deny", to: [{ networks: ["0.0.0.0/0", "::/0"] }] };
+
+/** @param last what becomes of all else */
+const policy = (domains: readonly string[], ...last: readonly object[]) => ({
   apiVersion: "policy.networking.k8s.io/v1alpha1",
   kind: "AdminNetworkPolicy",
   metadata: { name: "names" },
@@ -76,7 +79,7 @@ const policy = (domains: readonly string[]) => ({
         ],
       },
       { action: "Allow", to: [{ domainNames: domains }] },
-      { action: "Deny", to: [{ networks: ["0.0.0.0/0", "::/0"] }] },
+      ...last,
     ],
   },
 });
@@ -96,7 +99,7 @@ beforeAll(async () => {
   for (const name of ["client", "second", "resolver"]) await cluster.untilReady(`default/${name}`);
   client = (await placeOf(lab.layout, "default/client")).namespace;
   for (const to of [outside.ipv4(21), outside.ipv6(21), outside.ipv4(22)]) expect(await reaches(to, 2_000)).toBe(true);
-  await cluster.client.create(adminNetworkPolicies, {}, policy(names));
+  await cluster.client.create(adminNetworkPolicies, {}, policy(names, denyAll));
   // Denied is what the policy makes it: before it all could be reached.
   await vi.waitUntil(async () => !(await reaches(outside.ipv4(22))), { timeout: 20_000, interval: 100 });
 });
@@ -108,8 +111,9 @@ afterAll(async () => {
   await lab?.down();
 });
 
-const give = (domains: readonly string[]) =>
-  cluster.client.patch(adminNetworkPolicies, { name: "names" }, policy(domains), { type: "merge" });
+const put = (object: object) =>
+  cluster.client.patch(adminNetworkPolicies, { name: "names" }, object, { type: "merge" });
+const give = (domains: readonly string[]) => put(policy(domains, denyAll));
 
 async function reaches(to: string, timeoutMs = 300, namespace = client): Promise<boolean> {
   const { verdict } = await prober.probe({ namespace, to, port: outsidePort, protocol: "tcp", timeoutMs });
@@ -284,6 +288,50 @@ describe("a policy that gives domain names", () => {
       socket.bind(53, ${JSON.stringify(dnsAddress)}, () =>
         socket.send(answer, 40000, ${JSON.stringify(clientAddress)}, () => socket.close()));`;
     await lab.exec("default/resolver", [process.execPath, "--input-type=module", "-e", script]);
+    await lab.exec("default/resolver", ["ip", "address", "delete", `${dnsAddress}/32`, "dev", "lo"]);
+    await delay(statedMs);
+    expect(await objectOf("forged.example.net")).toBeUndefined();
+    expect(await reaches(outside.ipv4(22))).toBe(false);
+  });
+
+  it("believes no host beside the nodes that takes on the DNS' address, though what it sends reaches the pod", async () => {
+    const dnsAddress = lab.layout.dnsServiceAddresses[0] ?? "";
+    const address = cluster.pods.get("default/client")?.status?.podIPs?.[0]?.ip ?? "";
+    const node = lab.layout.nodes.find(({ name }) => name === "node1")?.addresses[0] ?? "";
+    await lab.exec("outside", ["ip", "address", "add", `${dnsAddress}/32`, "dev", "lo"]);
+    await lab.exec("outside", ["ip", "route", "add", `${address}/32`, "via", node]);
+    // As on hosts that do so for other programs.
+    const forward = (value: 0 | 1) => lab.exec("node1", ["sysctl", "-qw", `net.ipv4.ip_forward=${value}`]);
+    await forward(1);
+    try {
+      // The pod's program hears, of each that is sent.
+      const hear = `const socket = require("node:dgram").createSocket("udp4");
+        let count = 0;
+        socket.on("message", (_, from) => {
+          if (from.address === ${JSON.stringify(dnsAddress)} && from.port === 53) count += 1;
+        });
+        socket.bind(40000);
+        setTimeout(() => { console.log(count); socket.close(); }, 4000);`;
+      const heard = lab.exec("default/client", [process.execPath, "-e", hear]);
+      const send = `const { dnsAnswer } = await import(${JSON.stringify(`${process.cwd()}/node/dns/testing/dns-answer.ts`)});
+        const { createSocket } = await import("node:dgram");
+        const name = "forged.example.net";
+        const socket = createSocket("udp4");
+        socket.bind(53, ${JSON.stringify(dnsAddress)});
+        let id = 0;
+        const timer = setInterval(() => {
+          id += 1;
+          const answer = dnsAnswer({ id, name, records: [{ name, to: ${JSON.stringify(outside.ipv4(22))} }] });
+          socket.send(answer, 40000, ${JSON.stringify(address)});
+        }, 100);
+        setTimeout(() => { clearInterval(timer); socket.close(); }, 3000);`;
+      await lab.exec("outside", [process.execPath, "--input-type=module", "-e", send]);
+      expect(Number(await heard)).toBeGreaterThan(0);
+    } finally {
+      await forward(0);
+      await lab.exec("outside", ["ip", "route", "delete", `${address}/32`]);
+      await lab.exec("outside", ["ip", "address", "delete", `${dnsAddress}/32`, "dev", "lo"]);
+    }
     await delay(statedMs);
     expect(await objectOf("forged.example.net")).toBeUndefined();
     expect(await reaches(outside.ipv4(22))).toBe(false);
@@ -291,13 +339,18 @@ describe("a policy that gives domain names", () => {
 
   it("lets no name lead into the cluster", async () => {
     const second = cluster.pods.get("default/second")?.status?.podIPs?.[0]?.ip ?? "";
+    const verdictOf = async () =>
+      (await prober.probe({ ...{ namespace: client, to: second, port: 8080, protocol: "tcp", timeoutMs: 500 } }))
+        .verdict;
+    // Not denied, it could be reached.
+    await put(policy(names));
+    await expect.poll(verdictOf, { timeout: 10_000 }).toBe("connected");
+    await give(names);
+    await expect.poll(verdictOf, { timeout: 10_000 }).toBe("dropped");
     await dns.set([...zone, { name: "inside.example.net", to: second, ttlSeconds: 300 }]);
     expect(await lookUp("inside.example.net")).toContain(second);
     expect(await untilReached(outside.ipv4(32))).toBeTypeOf("number");
-    const { verdict } = await prober.probe({
-      ...{ namespace: client, to: second, port: 8080, protocol: "tcp", timeoutMs: 500 },
-    });
-    expect(verdict).toBe("dropped");
+    expect(await verdictOf()).toBe("dropped");
     await dns.set(zone);
   });
 
