@@ -80,6 +80,7 @@ describe("the applier", () => {
   async function start(
     changes: readonly BundleChange[] = [],
     maxGroupOwners = Number.POSITIVE_INFINITY,
+    maxBatchWeight = 20_000,
   ): Promise<Running> {
     const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
     await client.ready();
@@ -95,6 +96,8 @@ describe("the applier", () => {
       replica,
       lock,
       maxGroupOwners,
+      maxBatchWeight,
+      maxGroupWeight: Math.min(1_000, maxBatchWeight),
       retryBackoff: { minMs: 100, maxMs: 1000 },
       listener: {
         committed: (owner) => committed.push(owner),
@@ -216,6 +219,35 @@ describe("the applier", () => {
     ]);
     expect([...second.replica.table("Logical_Switch_Port").values()].map(({ name }) => name)).toEqual(["default_2"]);
     expect(members(second, "Address_Set", set.uuid, "addresses")).toEqual(["10.0.0.2"]);
+  });
+
+  it("takes the address of a pod that stays out of its former set last, and that of one whose place another takes first", async () => {
+    const other = row("Address_Set", policy, { name: "others" });
+    const place = (name: string, into: DesiredRow, uid: string): BundleChange => {
+      const columns = { addresses: [`0a:00:00:00:00:0${name} 10.0.0.${name}`], options: { "iface-id-ver": uid } };
+      const joins = { table: "Address_Set", row: into.uuid, column: "addresses", member: `10.0.0.${name}` } as const;
+      const { rows, memberships } = podBundle(name, columns);
+      return change(podOwner(name), { rows, memberships: [...memberships.slice(0, 1), joins] });
+    };
+    const sets = [change(node, nodeBundle), change(policy, { rows: [other], memberships: [] })];
+    const first = await start([...sets, place("1", set, "stays"), place("2", set, "former")]);
+    await settled(first);
+    await first.stop();
+    running.length = 0;
+
+    const second = await start([...sets, place("1", other, "stays"), place("2", other, "next")], 1);
+    const seen: string[] = [];
+    second.replica.subscribe(() => {
+      const text = [set, other].map(({ uuid }) => members(second, "Address_Set", uuid, "addresses").join()).join(" / ");
+      const options = second.replica.table("Logical_Switch_Port").get(port("2").uuid)?.options;
+      seen.push(`${text} ${(options as ReadonlyMap<string, string>).get("iface-id-ver")}`);
+    });
+    await settled(second);
+    expect(seen.at(-1)).toBe(" / 10.0.0.1,10.0.0.2 next");
+    for (const text of seen) {
+      expect(text).toContain("10.0.0.1");
+      if (text.endsWith("next")) expect(text.slice(0, text.indexOf("/"))).not.toContain("10.0.0.2");
+    }
   });
 
   it("repairs what somebody changes, removes or adds under its rows, within a second, and says so", async () => {
@@ -439,6 +471,38 @@ describe("the applier", () => {
     one.applier.set([change(node, nodeBundle)], performance.now());
     await expect.poll(() => one.applier.isCommitted("Pod/default/1")).toBe(true);
     expect(one.replica.table("Logical_Switch_Port").size).toBe(1);
+  });
+
+  it("lets an owner wait for a row that its rows name, also while that is set aside", async () => {
+    const named = row("Address_Set", node, { name: "named" });
+    const group = row("Port_Group", policy, { name: "g" });
+    const naming: Bundle = { rows: [group], memberships: [], needs: [{ table: "Address_Set", uuid: named.uuid }] };
+    const foreign = "11111111-2222-4333-8444-555555555556";
+    const one = await start();
+    await one.client.transaction().insert("Address_Set", { name: "named" }, foreign).commit();
+    one.applier.set([change(node, { rows: [named], memberships: [] }), change(policy, naming)], performance.now());
+    await settled(one);
+    await expect.poll(() => one.applier.setAsideOwners + one.applier.waitingOwners).toBe(2);
+    expect(one.replica.table("Port_Group").size).toBe(0);
+    await one.client.transaction().update("Address_Set", foreign, { name: "renamed" }).commit();
+    await expect.poll(() => one.applier.isCommitted("NetworkPolicy/shop/web"), { timeout: 5000 }).toBe(true);
+  });
+
+  it("cuts what belongs into one transaction only beyond what the server can bear, and goes on in its order", async () => {
+    const names = Array.from({ length: 60 }, (_, index) => String(index));
+    const one = await start(base(), Number.POSITIVE_INFINITY, 40);
+    await settled(one);
+    one.groups.length = 0;
+    one.applier.set(
+      names.map((name) => ({ ...pod(name), together: true })),
+      performance.now(),
+    );
+    await settled(one);
+    expect(one.replica.table("Logical_Switch_Port").size).toBe(60);
+    expect(one.groups).toHaveLength(2);
+    expect(one.committed.filter((owner) => owner.startsWith("Pod/"))).toEqual(
+      names.map((name) => `Pod/default/${name}`),
+    );
   });
 
   it("writes nothing without the lock, and takes over when the holder is gone", async () => {

@@ -13,8 +13,9 @@ import type { ApplierListener } from "./applier-listener.ts";
 import { ApplyError, type ApplyErrorCode } from "./apply-error.ts";
 import { createCommitQueue } from "./commit-queue.ts";
 import { createDesiredStore } from "./desired-store.ts";
-import { type Drift, driftOf, leftovers, namedTables, strayMembersOf } from "./drift.ts";
+import { type Drift, driftOf, leftovers, strayMembersOf } from "./drift.ts";
 import { createHeldOwners } from "./held-owners.ts";
+import { lateLeftovers } from "./late-leftovers.ts";
 import { managedTables } from "./managed-columns.ts";
 import { isLaterTurn, laterTurn, type OwnerName, ownerName, withoutPart } from "./owner.ts";
 import { createPlan, type OperationKind, type Plan } from "./plan.ts";
@@ -30,6 +31,12 @@ export interface ApplierOptions {
   readonly listener?: ApplierListener;
   /** What a transaction may cost before the next one takes what is left, in rows written; default 1,000. */
   readonly maxGroupWeight?: number;
+  /**
+   * The same for owners that belong into one transaction; default 20,000. A transaction that the server can't finish in time
+   * would never be committed, and leave pods open for good; one that is cut goes on in the order of the list: pods join what
+   * they shall be in before policies come, these before those that go, and pods leave what shuts them last.
+   */
+  readonly maxBatchWeight?: number;
   /** Owners with something to write per transaction; by default only their weight counts. */
   readonly maxGroupOwners?: number;
   /** Bound of one transaction; default 30,000 ms. */
@@ -74,7 +81,7 @@ const maxLooked = 500;
 
 export function createApplier(options: ApplierOptions): Applier {
   const { client, replica, lock, listener = {}, transactionTimeoutMs = 30_000 } = options;
-  const { maxGroupWeight = 1_000, maxGroupOwners = Number.POSITIVE_INFINITY } = options;
+  const { maxGroupWeight = 1_000, maxBatchWeight = 20_000, maxGroupOwners = Number.POSITIVE_INFINITY } = options;
   const retryBounds = options.retryBackoff ?? { minMs: 1_000, maxMs: 300_000 };
   const tables = managedTables(client.schema);
   const desired = createDesiredStore();
@@ -199,6 +206,7 @@ export function createApplier(options: ApplierOptions): Applier {
     for (const owner of parts.shift() ?? dirty.owners()) {
       const work = dirty.get(owner);
       if (work === undefined) continue;
+      if (plan.weight >= maxBatchWeight) break;
       if (isFull() && (batch === undefined || work.batch !== batch)) break;
       batch = work.batch;
       try {
@@ -279,12 +287,6 @@ export function createApplier(options: ApplierOptions): Applier {
     return referred !== undefined && tables.get(referred)?.isRoot === true;
   }
 
-  /** What may still shut pods, or be named by what does: it goes when all else is in place. */
-  function goesLate({ table, strayRow, strayMember, owner }: Drift): boolean {
-    if (strayRow === true) return namedTables.has(table) && desired.bundle(owner) !== undefined;
-    return strayMember?.table === "Port_Group" && strayMember.column === "ports";
-  }
-
   function isGone({ table, uuid }: DesiredRow): boolean {
     return desired.hasRow(uuid) && !replica.table(table).has(uuid);
   }
@@ -356,6 +358,7 @@ export function createApplier(options: ApplierOptions): Applier {
     },
     start() {
       started = true;
+      const goesLate = lateLeftovers(context, [...dirty.owners()]);
       for (const drift of leftovers(context)) {
         const owner = goesLate(drift) ? laterTurn(drift.owner) : drift.owner;
         const work = markDirty(owner, performance.now());

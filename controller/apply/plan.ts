@@ -1,5 +1,5 @@
 import type { Replica, Transaction, UntypedModel, Uuid } from "ovsdb-client-ts";
-import type { DesiredRow, Membership } from "../translate/desired.ts";
+import type { Bundle, DesiredRow, Membership } from "../translate/desired.ts";
 import { ApplyError } from "./apply-error.ts";
 import type { DesiredStore } from "./desired-store.ts";
 import type { ManagedTable, ManagedTables } from "./managed-columns.ts";
@@ -18,7 +18,7 @@ export type Planned =
   | { readonly kind: "settled" }
   /** Operations were added. */
   | { readonly kind: "planned" }
-  /** A row that the owner's rows are to be members of is neither there nor about to be. */
+  /** A row that the owner's rows are to be members of, or that they name, is neither there nor about to be. */
   | { readonly kind: "blocked"; readonly on: Uuid };
 
 interface MemberChanges {
@@ -116,6 +116,15 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     return referred === undefined || rowReady(referred, member) ? undefined : member;
   }
 
+  /** The first row that the bundle can't do without, isn't there and can't be. */
+  function firstMissing(bundle: Bundle | undefined): Uuid | undefined {
+    for (const membership of bundle?.memberships ?? []) {
+      const on = missingRow(membership);
+      if (on !== undefined) return on;
+    }
+    return bundle?.needs?.find(({ table, uuid }) => !rowReady(table, uuid))?.uuid;
+  }
+
   /** Takes a row out of whatever holds it: that ends one that lives by being referred to, and frees any other to be deleted. */
   function takeOut(uuid: Uuid, table: ManagedTable): void {
     for (const parent of table.parents) {
@@ -184,9 +193,8 @@ export function createPlan({ tables, replica, desired, suspects }: PlanContext):
     // All that can fail comes first, so that an owner is in the plan wholly or not at all.
     for (const row of rows) checkColumns(row, tableOf(tables, row.table));
     outcomes.set(owner, "under way");
-    for (const membership of memberships) {
-      const on = missingRow(membership);
-      if (on === undefined) continue;
+    const on = firstMissing(bundle);
+    if (on !== undefined) {
       const blocked: Planned = { kind: "blocked", on };
       outcomes.set(owner, blocked);
       return blocked;

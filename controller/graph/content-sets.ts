@@ -1,3 +1,4 @@
+import type { Uuid } from "ovsdb-client-ts";
 import type { Family } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import { networkMembers, nodeMembers, type PolicyNode } from "../translate/address-blocks.ts";
@@ -10,8 +11,8 @@ import { noteChange, type SetChanges, UseCounts, type UsedSet } from "./used-set
 export type OtherContent = Exclude<AddressSetContent, { readonly kind: "pods" }>;
 
 export interface ContentSet extends UsedSet<Family> {
-  /** Without `$`; undefined when it can't have members of the family. */
-  name(family: Family): string | undefined;
+  /** The row, and its name without `$`; undefined when it can't have members of the family. */
+  named(family: Family): { readonly name: string; readonly uuid: Uuid } | undefined;
 }
 
 /** Address sets of networks, nodes and domain names: few, and made anew as wholes when what they stand for changes. */
@@ -39,18 +40,18 @@ class UsedContentSet implements ContentSet {
   readonly uses = new UseCounts<Family>();
   /** As of the last flush. */
   bundle: Bundle | undefined;
-  readonly #names: ReadonlyMap<Family, string>;
+  readonly #names: ReadonlyMap<Family, { readonly name: string; readonly uuid: Uuid }>;
   readonly #onChange: (set: UsedContentSet) => void;
 
   constructor(content: OtherContent, families: readonly Family[], onChange: (set: UsedContentSet) => void) {
     this.content = content;
     this.owner = addressSetOwner(content);
     const possible = families.filter((family) => canHold(content, family));
-    this.#names = new Map(possible.map((family) => [family, addressSet(content, family).name]));
+    this.#names = new Map(possible.map((family) => [family, addressSet(content, family)]));
     this.#onChange = onChange;
   }
 
-  name(family: Family): string | undefined {
+  named(family: Family) {
     return this.#names.get(family);
   }
 

@@ -23,6 +23,7 @@ export interface PodSet extends UsedSet<PodSetUse> {
   readonly group: PortGroup;
   /** Without `$`. */
   addressSetName(family: Family): string;
+  addressSetUuid(family: Family): Uuid;
 }
 
 /** The port groups and address sets of pods' selectors, and which pods are in them. */
@@ -63,6 +64,7 @@ class UsedPodSet implements PodSet {
   bundle: Bundle | undefined;
   readonly #onChange: (set: UsedPodSet) => void;
   readonly #places = new Map<PodSetUse, PodPlace>();
+  readonly #addressSets = new Map<Family, Uuid>();
 
   constructor(selection: Selection, onChange: (set: UsedPodSet) => void) {
     this.selection = selection;
@@ -95,7 +97,7 @@ class UsedPodSet implements PodSet {
       place = Object.freeze(
         use === "group"
           ? { table: "Port_Group", row: this.group.uuid, guards: false }
-          : { table: "Address_Set", row: this.#addressSet(use), family: use },
+          : { table: "Address_Set", row: this.addressSetUuid(use), family: use },
       );
       this.#places.set(use, place);
     }
@@ -110,8 +112,13 @@ class UsedPodSet implements PodSet {
     return podSelectorBundle(this.selection.selector, { group, families });
   }
 
-  #addressSet(family: Family): Uuid {
-    return addressSet({ kind: "pods", selector: this.selection.selector }, family).uuid;
+  addressSetUuid(family: Family): Uuid {
+    let uuid = this.#addressSets.get(family);
+    if (uuid === undefined) {
+      uuid = addressSet({ kind: "pods", selector: this.selection.selector }, family).uuid;
+      this.#addressSets.set(family, uuid);
+    }
+    return uuid;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Uuid } from "ovsdb-client-ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { LogPolicy } from "../state/namespace.ts";
 import type { Problem } from "../state/object-problem.ts";
@@ -74,7 +75,8 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
   /** The database may hold them ranked otherwise. */
   let isFirst = true;
 
-  function answering(uses: PolicyUses): PolicySets {
+  /** @param needed takes the address sets that were given, for OVN ignores an ACL that names one which isn't there */
+  function answering(uses: PolicyUses, needed: Set<Uuid>): PolicySets {
     return {
       group(selector) {
         const set = podSets.of(selector);
@@ -86,19 +88,22 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
         if (content.kind === "pods") {
           const set = podSets.of(content.selector);
           uses.add(set, family);
+          needed.add(set.addressSetUuid(family));
           return set.addressSetName(family);
         }
         const set = contentSets.of(content);
-        const name = set.name(family);
-        if (name !== undefined) uses.add(set, family);
-        return name;
+        const named = set.named(family);
+        if (named === undefined) return undefined;
+        uses.add(set, family);
+        needed.add(named.uuid);
+        return named.name;
       },
       portNumbers: (selector, protocol, name) => podSets.numbers(selector, protocol, name, uses),
     };
   }
 
-  function contextOf(uses: PolicyUses, complain: Complain): PolicyContext {
-    return { sets: answering(uses), layout, network, ranks, logged: logging.logged, complain };
+  function contextOf(sets: PolicySets, complain: Complain): PolicyContext {
+    return { sets, layout, network, ranks, logged: logging.logged, complain };
   }
 
   function translate(policy: PolicyRecord): Translated {
@@ -111,7 +116,10 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     }
     const problems = new Map<string, Problem>();
     const complain: Complain = (code, message) => problems.set(message, { code, message });
-    return { bundle: policyBundle(policy, contextOf(uses, complain)), uses, problems: [...problems.values()] };
+    const needed = new Set<Uuid>();
+    const acls = policyBundle(policy, contextOf(answering(uses, needed), complain));
+    const needs = [...needed].map((uuid) => ({ table: "Address_Set", uuid }) as const);
+    return { bundle: acls && { ...acls, needs }, uses, problems: [...problems.values()] };
   }
 
   /** @returns the former bundle */

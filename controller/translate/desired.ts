@@ -48,6 +48,8 @@ export interface Membership {
 export interface Bundle {
   readonly rows: readonly DesiredRow[];
   readonly memberships: readonly Membership[];
+  /** Rows of other owners that the rows speak of by name: the bundle waits for these, as it does for those that hold its members. */
+  readonly needs?: readonly Pick<DesiredRow, "table" | "uuid">[];
   /**
    * Whether a member that the bundle doesn't ask for any more belongs all the same, as long as the row of the set is there: it
    * goes as a whole then. By default only members that are rows may.
