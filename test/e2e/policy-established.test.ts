@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { adminNetworkPolicies, endpointSlices, networkPolicies, pods, services } from "../../kube/index.ts";
@@ -173,6 +175,36 @@ const friends = labels("role", "friend");
 const friendsAndGuests = labels("role", "friend", "guest");
 const server = labels("app", "server");
 const guest = labels("app", "guest");
+
+/**
+ * Resolves when tcpdump listens on a pod's interface.
+ * @param filter of pcap-filter(7)
+ */
+async function listen(namespace: string, filter: string): Promise<{ end(): Promise<string> }> {
+  const tcpdump = spawn("nsenter", [
+    ...[`--net=${namespace}`, "tcpdump", "-i", "eth0", "-nn", "-l", "--immediate-mode", filter],
+  ]);
+  const exited = once(tcpdump, "exit");
+  let text = "";
+  tcpdump.stdout.on("data", (chunk) => {
+    text += String(chunk);
+  });
+  let said = "";
+  await new Promise<void>((resolve, reject) => {
+    exited.then(() => reject(new Error(`tcpdump does not listen: ${said}`)), reject);
+    tcpdump.stderr.on("data", (chunk) => {
+      said += String(chunk);
+      if (said.includes("listening on")) resolve();
+    });
+  });
+  return {
+    async end() {
+      tcpdump.kill("SIGINT");
+      await exited;
+      return text;
+    },
+  };
+}
 
 /** In words, with what is there before, and what takes the permission of `guest` and the server away from them. */
 interface Loss {
@@ -372,17 +404,15 @@ describe("an established connection", () => {
     await untilAllFlow();
     // What connections are judged by is without content, unlike all that flows here.
     const filter = "(ip and udp[4:2] = 8) or (ip6 and ip6[6] = 17 and ip6[44:2] = 8)";
-    const listen = (pod: string) =>
-      lab.exec(`default/${pod}`, [
-        ...["sh", "-c", `timeout 5 tcpdump -i eth0 -nn -l --immediate-mode '${filter}' 2>/dev/null || true`],
-      ]);
-    const heard = Promise.all(["server", "guest", "friend", "near"].map(listen));
-    await delay(1_000);
+    const listeners = await Promise.all(
+      ["server", "guest", "friend", "near"].map((pod) => listen(endOf(pod, "IPv4").namespace, filter)),
+    );
     const { complaints } = await watchChange(["guest"], () => createPolicy("p", server, "Ingress", [friends]));
     expect(complaints).toEqual([]);
     // One that is seen, lest the silence be that of a deaf listener.
     sendEmpty(endOf("friend", "IPv4"), endOf("server", "IPv4").address, discardPort);
-    const counts = (await heard).map((text) => {
+    await delay(500);
+    const counts = (await Promise.all(listeners.map((listener) => listener.end()))).map((text) => {
       const lines = text.split("\n").filter((line) => line !== "");
       const own = lines.filter((line) => line.includes(`.${discardPort}: UDP`));
       return { own: own.length, foreign: lines.length - own.length };
