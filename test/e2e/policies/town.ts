@@ -121,11 +121,12 @@ export async function buildTown(lab: Lab, { client, pods: known, untilReady }: C
     const resource = resources[policy.kind];
     const { name, ...where } = target(policy);
     try {
-      const made =
+      // As it is stored: the API drops fields that the kind doesn't have, be they a peer's.
+      const made: KubeObject & { readonly spec?: unknown } =
         former === undefined
           ? await client.create(resource, where, policy)
           : await client.replace(resource, { name, ...where }, policy);
-      return { ...policy, metadata: { ...policy.metadata, ...made.metadata } } as Policy;
+      return { ...policy, metadata: { ...policy.metadata, ...made.metadata }, spec: made.spec } as Policy;
     } catch (error) {
       if (!isKubeError(error) || !refusals.has(error.status ?? 0)) throw error;
       if (former !== undefined) await remove(former);
