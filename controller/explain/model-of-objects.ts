@@ -5,6 +5,7 @@ import { type EndpointSliceRecord, projectEndpointSlice } from "../state/endpoin
 import { projectNamespace } from "../state/namespace.ts";
 import { projectNetworkPolicy } from "../state/network-policy.ts";
 import { projectNode } from "../state/node.ts";
+import type { Problem } from "../state/object-problem.ts";
 import { projectPod } from "../state/pod.ts";
 import { policyId } from "../state/policy.ts";
 import { projectService } from "../state/service.ts";
@@ -20,6 +21,8 @@ export interface SmallCluster {
     Record<string, { readonly own: readonly string[]; readonly management: readonly string[]; readonly labels?: Raw }>
   >;
   readonly policies?: readonly Raw[];
+  /** By `policyId`. */
+  readonly shortcomings?: Readonly<Record<string, readonly Problem[]>>;
   readonly services?: readonly Raw[];
   readonly slices?: readonly Raw[];
   readonly domains?: Readonly<Record<string, readonly string[]>>;
@@ -61,6 +64,7 @@ function rawPod(key: string, { labels, node, ports, hostNetwork, phase }: SmallP
 /** The model that such a cluster has in the controller. */
 export function modelOfObjects(cluster: SmallCluster): PolicyModel {
   const { namespaces = {}, pods = {}, nodes = {}, policies = [], services = [], slices = [], domains = {} } = cluster;
+  const { shortcomings = {} } = cluster;
   const holders = new Map(Object.entries(pods).flatMap(([key, { addresses }]) => addresses.map((text) => [text, key])));
   const slicesOf = new Map<string, EndpointSliceRecord[]>();
   for (const slice of slices.map(projectEndpointSlice)) {
@@ -81,6 +85,7 @@ export function modelOfObjects(cluster: SmallCluster): PolicyModel {
       ),
     ),
     policies: new Map(records.map((record) => [policyId(record), record])),
+    shortcomingsOf: (policy) => shortcomings[policy] ?? [],
     services: byKey(services.map(projectService)),
     endpointsOf: (service) => slicesOf.get(service) ?? [],
     addressesOf: (key) => pods[key]?.addresses ?? [],

@@ -430,6 +430,16 @@ describe("a question", () => {
     ]);
   });
 
+  it("says which policies about an end are not carried out to the letter, whoever decides", () => {
+    const shortcoming = { code: "POLICY_PRIORITIES_EXHAUSTED", message: "all ingress is dropped" } as const;
+    const policies = [networkPolicy("web", { podSelector: {} })];
+    const model = modelOfObjects({ ...cluster, policies, shortcomings: { "NetworkPolicy/shop/web": [shortcoming] } });
+    const { notes } = createExplainer(model).why({ from: "10.9.9.9", to: "shop/web", port: "80" });
+    expect(notes).toEqual([
+      "NetworkPolicy shop/web is not carried out as it says (POLICY_PRIORITIES_EXHAUSTED): all ingress is dropped",
+    ]);
+  });
+
   it("refuses ports that are none", () => {
     for (const port of ["0", "65536", "http", "-1"]) {
       expect(codeOf(() => ask([], { from: "shop/front", to: "shop/web", port }))).toBe("BAD_QUERY");

@@ -151,6 +151,15 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
     }
   }
 
+  /** Says which policies about an end are not carried out to the letter: the verdict is by what they say. */
+  function noteShortcomings(end: Party, notes: Set<string>): void {
+    for (const policy of policiesOf(stackOf(end))) {
+      for (const { code, message } of model.shortcomingsOf(policyId(policy))) {
+        notes.add(`${policy.kind} ${policy.key} is not carried out as it says (${code}): ${message}`);
+      }
+    }
+  }
+
   return {
     why(query, options = {}) {
       const notes = new Set<string>();
@@ -171,6 +180,7 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
         notes.add("what comes from outside may come from a gateway's address once it is load balanced");
       }
       for (const path of paths) noteProblems(path, notes);
+      for (const end of [...from, ...found.map(({ to }) => to)]) noteShortcomings(end, notes);
       return { from: senderEnd(query.from, from), to: end, verdict: verdictOf(paths), paths, notes: [...notes] };
     },
   };

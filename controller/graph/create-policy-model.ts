@@ -24,6 +24,7 @@ export function createPolicyModel(parts: {
     namespaces,
     nodes: nodes.records,
     policies: policies.records,
+    shortcomingsOf: policies.shortcomingsOf,
     services: services.records,
     endpointsOf: services.slicesOf,
     addressesOf: (pod) => pods.bundleOf(pod)?.addresses ?? [],

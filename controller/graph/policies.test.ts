@@ -256,6 +256,9 @@ describe("numbers that pods give to a port", () => {
     expect(pieces()).toEqual(expect.arrayContaining(["1", "63", "8080"]));
     one.flush();
     expect(told).toEqual(["POLICY_PORT_NUMBERS_EXCEEDED shop/open"]);
+    expect(one.graph.model.shortcomingsOf("NetworkPolicy/shop/open")).toMatchObject([
+      { code: "POLICY_PORT_NUMBERS_EXCEEDED" },
+    ]);
     for (const name of ["b", "c", "w1", "w2"]) one.removePod(name);
     one.flush();
     expect(pieces()).toHaveLength(63);

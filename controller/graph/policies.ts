@@ -47,6 +47,8 @@ export interface PolicyGraph {
   /** Translates, and takes and gives up the sets that are asked for. */
   flush(): PolicyChanges;
   bundleOf(owner: Owner): Bundle | undefined;
+  /** In what the rows of a policy (by `policyId`) say less or else than its record, as of the last flush. */
+  shortcomingsOf(id: string): readonly Problem[];
 }
 
 /** What was made of a policy, and what it asks for. */
@@ -141,8 +143,9 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     else namespacePolicies.delete(namespace);
   }
 
-  /** What is wrong with a policy beside what could be read from it alone. */
-  function problemsOf(id: string, policy: PolicyRecord): readonly Problem[] {
+  function shortcomingsOf(id: string): readonly Problem[] {
+    const policy = records.get(id);
+    if (policy === undefined) return [];
     const without = directions.filter((direction) => ranks.overflow(policy, direction) !== undefined);
     const message = `There are more rules in its tier than priorities of ACLs; all ${without.join(" and ")} of whom it selects is dropped`;
     const ofRanks: Problem[] = without.length === 0 ? [] : [{ code: "POLICY_PRIORITIES_EXHAUSTED", message }];
@@ -153,7 +156,7 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     const policy = records.get(id);
     if (policy === undefined) return;
     const { kind, key, uid } = policy;
-    problems.set({ kind, key, uid }, problemsOf(id, policy));
+    problems.set({ kind, key, uid }, shortcomingsOf(id));
   }
 
   /** Marks those that are ranked otherwise, and those that have to say again what a Pass leaves to them. */
@@ -228,6 +231,7 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
       if (!together) return { changed: [...added, ...changed], gone };
       return { changed: [...added, ...changed, ...gone].map((change) => ({ ...change, together })), gone: [] };
     },
+    shortcomingsOf,
     bundleOf: ({ kind, key }) => translated.get(`${kind}/${key}`)?.bundle,
   };
 }

@@ -1,6 +1,7 @@
 import type { EndpointSliceRecord } from "../state/endpoint-slice.ts";
 import type { NamespaceRecord } from "../state/namespace.ts";
 import type { NodeRecord } from "../state/node.ts";
+import type { Problem } from "../state/object-problem.ts";
 import type { PodRecord } from "../state/pod.ts";
 import type { PolicyRecord } from "../state/policy.ts";
 import type { ServiceRecord } from "../state/service.ts";
@@ -16,6 +17,8 @@ export interface PolicyModel {
   readonly nodes: ReadonlyMap<string, NodeRecord>;
   /** By `policyId`. */
   readonly policies: ReadonlyMap<string, PolicyRecord>;
+  /** In what the rows of a policy (by `policyId`) say less or else than its record, for want of room. */
+  shortcomingsOf(policy: string): readonly Problem[];
   readonly services: ReadonlyMap<string, ServiceRecord>;
   endpointsOf(service: string): readonly EndpointSliceRecord[];
   /** Of a pod that has a port, IPv4 first, without prefix lengths; none for others. */
