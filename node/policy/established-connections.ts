@@ -13,6 +13,7 @@ import { peerOf } from "./judge.ts";
 import { judgeConnections } from "./judge-connections.ts";
 import { type FlowPort, type LocalPort, learnPort, localPorts, physicalToLogicalTable } from "./local-ports.ts";
 import { createMovedFlows } from "./moved-flows.ts";
+import { createSecondLooks } from "./second-looks.ts";
 import { askForOutputPort, egressTableOf, monitors } from "./session.ts";
 
 export interface EstablishedConnectionsMetrics {
@@ -58,11 +59,6 @@ const longestRestMs = 400;
 const retryMs = 5_000;
 const reconnectMs = { first: 200, last: 10_000 } as const;
 
-interface Seen {
-  readonly changes: Changes;
-  readonly dueAt: number;
-}
-
 /** The table that is looked for among the flows of a port. */
 interface EgressLookup {
   readonly port: LocalPort;
@@ -95,11 +91,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   let sought: EgressLookup | undefined;
 
   let fresh = createChanges();
-  /** Looked at once already, to be looked at again. */
-  let seen: Seen | undefined;
-  /** Likewise, but too late to go along: whatever comes, what is due waits for no more. */
-  let seenLater: Seen | undefined;
-  let forgotAt = Number.NEGATIVE_INFINITY;
+  const secondLooks = createSecondLooks({ afterMs: secondLookMs, leastForgetMs });
   let gatheringSince: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   let restUntil = 0;
@@ -143,8 +135,6 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     timer = setTimeout(look, Math.max(0, at - performance.now()));
   }
 
-  const dueAt = (changed: Seen): number => Math.max(changed.dueAt, forgotAt + leastForgetMs);
-
   function look(): void {
     const now = performance.now();
     const isFresh = !fresh.isEmpty && gatheringSince !== undefined;
@@ -153,19 +143,11 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       fresh = createChanges();
       gatheringSince = undefined;
     }
-    const again = seen !== undefined && dueAt(seen) <= now ? seen.changes : undefined;
-    if (again !== undefined) {
-      seen = seenLater;
-      seenLater = undefined;
-    }
+    const again = secondLooks.take();
     const asked = createChanges();
     if (isFresh) asked.merge(changes);
     if (again !== undefined) asked.merge(again);
-    if (isFresh) {
-      const next = { changes: mergeOf(changes, seenLater?.changes), dueAt: now + secondLookMs };
-      if (seen === undefined) seen = next;
-      else seenLater = next;
-    }
+    if (isFresh) secondLooks.add(changes);
     running = judge(asked, again !== undefined)
       .then(() => {
         lastProblem = undefined;
@@ -175,14 +157,14 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
         if (!closed && problem !== lastProblem)
           logger.warn({ err: error }, "established connections could not be judged, will try again");
         lastProblem = problem;
-        seen = { changes: mergeOf(asked, seen?.changes), dueAt: performance.now() + retryMs };
+        secondLooks.postpone(asked, retryMs);
       })
       .finally(() => {
         running = undefined;
         const end = performance.now();
         restUntil = end + Math.min(longestRestMs, (end - now) * restShare);
         if (!fresh.isEmpty) gather();
-        else if (seen !== undefined) arm(Math.max(dueAt(seen), restUntil));
+        else if (secondLooks.dueAt !== undefined) arm(Math.max(secondLooks.dueAt, restUntil));
       });
   }
 
@@ -193,7 +175,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     const [first] = ports;
     if (changes.isEmpty || first === undefined || openFlow === undefined || !isOpen) return;
     // What passes by flows that a faulty datapath has left as they were would go on passing.
-    if (isSettled && (await forgetConfusedFlows(rundir, datapath())) === "forgotten") forgotAt = performance.now();
+    if (isSettled && (await forgetConfusedFlows(rundir, datapath())) === "forgotten") secondLooks.forgot();
     const result = await judgeConnections({
       conntrack,
       openFlow,
@@ -280,11 +262,4 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       await running;
     },
   };
-}
-
-function mergeOf(one: Changes, other: Changes | undefined): Changes {
-  const both = createChanges();
-  both.merge(one);
-  if (other !== undefined) both.merge(other);
-  return both;
 }
