@@ -5,7 +5,7 @@ import { isolationBundle } from "./isolation.ts";
 import { ownerText, rowUuid } from "./owner.ts";
 import { type AclInput, aclRow, groupAcl } from "./policy-acl.ts";
 import { subjectsGroup, tenantGroupRows } from "./policy-groups.ts";
-import { infrastructurePriorities, lastPriorities, type PolicyLayout, undecidedPriority } from "./policy-layout.ts";
+import { infrastructurePriorities, lastPriorities, type PolicyLayout } from "./policy-layout.ts";
 import { logColumns, logMeterRows } from "./policy-log.ts";
 import { tenantOwner } from "./tenant-owner.ts";
 
@@ -82,7 +82,7 @@ function undecidedAcls(owner: Owner, layout: PolicyLayout): readonly DesiredRow[
   if (layout.kind === "bands") return [];
   const rule = {
     direction: "ingress",
-    priority: undecidedPriority,
+    priority: lastPriorities.undecided,
     action: "pass",
     alternatives: [[]],
   } as const;

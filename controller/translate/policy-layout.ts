@@ -34,10 +34,9 @@ export const lastPriorities = {
   sctpOfSubjects: 2,
   /** As all SCTP within the cluster. */
   sctp: 1,
+  /** Of a tier that isn't the last: what it left undecided goes on to the next. */
+  undecided: 0,
 } as const;
-
-/** In layout `tiers`, of each but the last: what it left undecided goes on to the next. */
-export const undecidedPriority = 0;
 
 /** The Admin tier: a slot for each value of `priority`, so that a policy which comes or goes shifts no other's ACLs. */
 export const adminPriorities = {
