@@ -18,6 +18,11 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
+export {
+  adminNetworkPolicyDefinition,
+  baselineAdminNetworkPolicyDefinition,
+  clusterNetworkPolicyDefinition,
+} from "./cluster-policies.ts";
 export type { CredentialSource, Credentials, KubeConnection } from "./connection.ts";
 export { type CustomResource, customResourceDefinition } from "./custom-resource-definition.ts";
 export type { Discovery, ServedResource } from "./discovery.ts";

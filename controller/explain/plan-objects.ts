@@ -4,6 +4,7 @@ import { projectNetworkPolicy } from "../state/network-policy.ts";
 import { type PolicyRecord, policyId } from "../state/policy.ts";
 import { isObject, listAt, metadataOf, objectAt, textAt } from "../state/raw-object.ts";
 import { ExplainError } from "./explain-error.ts";
+import { unknownFields } from "./policy-fields.ts";
 
 const alpha = "policy.networking.k8s.io";
 
@@ -19,6 +20,9 @@ const kinds: Readonly<
   },
   ClusterNetworkPolicy: { apiVersion: `${alpha}/v1alpha2`, isNamespaced: false, project: projectClusterNetworkPolicy },
 };
+
+/** These may be meant, and leave nothing unread: the plan notes them. */
+const noted = new Set(["POLICY_EXCEPT_OUTSIDE", "POLICY_NAMED_PORT_WITHOUT_POD"]);
 
 /** Lists of objects (`kind: List`, `NetworkPolicyList`) by their items, each as what the list is of. */
 function flattened(objects: readonly unknown[]): readonly unknown[] {
@@ -39,7 +43,7 @@ function nameOf(raw: unknown): string {
 /**
  * Reads the policies to plan with. Without namespace they are in `default`, as for kubectl.
  * @param needsSpec false for policies that are to be deleted: their names are enough
- * @throws ExplainError INVALID_OBJECT with every problem of every object
+ * @throws ExplainError INVALID_OBJECT with every problem of every object, and every field that its kind doesn't have
  */
 export function readPlannedPolicies(objects: readonly unknown[], needsSpec: boolean): readonly PolicyRecord[] {
   const complaints: string[] = [];
@@ -59,11 +63,11 @@ export function readPlannedPolicies(objects: readonly unknown[], needsSpec: bool
     }
     const metadata = { ...objectAt(objectAt(raw).metadata), namespace: namespace === "" ? "default" : namespace };
     const record = known.project(known.isNamespaced ? { ...objectAt(raw), metadata } : raw);
-    if (needsSpec)
-      for (const { code, message } of record.problems) {
-        // This one may be meant, and leaves nothing unread.
-        if (code !== "POLICY_EXCEPT_OUTSIDE") complaints.push(`${nameOf(raw)}: ${code}: ${message}`);
-      }
+    if (needsSpec) {
+      complaints.push(...unknownFields(record.kind, raw).map((text) => `${nameOf(raw)}: ${text}`));
+      for (const { code, message } of record.problems)
+        if (!noted.has(code)) complaints.push(`${nameOf(raw)}: ${code}: ${message}`);
+    }
     records.set(policyId(record), record);
   }
   if (complaints.length > 0) throw new ExplainError("INVALID_OBJECT", complaints.slice(0, 20).join("\n"));

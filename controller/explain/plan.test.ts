@@ -63,6 +63,20 @@ describe("plan", () => {
     ]);
   });
 
+  it("notes a named port beside a peer that has none, and plans the rest", async () => {
+    const answer = await plan([
+      networkPolicy("out", {
+        ...web,
+        policyTypes: ["Egress"],
+        egress: [{ to: [{ ipBlock: { cidr: "192.0.2.0/24" } }], ports: [{ port: "https" }, { port: 443 }] }],
+      }),
+    ]);
+    expect(answer.notes).toEqual([
+      'NetworkPolicy shop/out has a problem: egress[0]: networks name no port "https"; together they match nothing',
+    ]);
+    expect(answer.pairs).toBeGreaterThan(0);
+  });
+
   it("groups pods by their labels, and gives the ports that change", async () => {
     const answer = await plan([fromFront]);
     expect(answer.policies).toEqual([{ kind: "NetworkPolicy", name: "shop/web", change: "added" }]);
@@ -142,6 +156,14 @@ describe("plan", () => {
     expect(refused).toBeInstanceOf(ExplainError);
     expect((refused as ExplainError).code).toBe("INVALID_OBJECT");
     expect((refused as ExplainError).message).toMatch(/NetworkPolicy shop\/broken: POLICY_PORT_UNREADABLE.*\nPod x/s);
+  });
+
+  it("refuses fields that nobody knows, but takes them away by name", async () => {
+    const misspelt = networkPolicy("web", { podSelecter: {} });
+    await expect(plan([misspelt])).rejects.toThrow(
+      "NetworkPolicy shop/web: spec.podSelecter is no field: is podSelector meant?",
+    );
+    expect((await plan([misspelt], [fromFront], true)).policies[0]?.change).toBe("deleted");
   });
 
   it("says the same as why before and after, for every pair of pods", async () => {
