@@ -16,6 +16,7 @@ import { projectPod } from "../../controller/state/pod.ts";
 import { policyId } from "../../controller/state/policy.ts";
 import { projectService } from "../../controller/state/service.ts";
 import type { DesiredValue } from "../../controller/translate/desired.ts";
+import { policyLayout } from "../../controller/translate/policy-layout.ts";
 import {
   adminNetworkPolicies,
   baselineAdminNetworkPolicies,
@@ -157,11 +158,13 @@ export async function compareWithScratch(
       uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
     })),
   });
+  const hasTiers = [...actual.values()].some(({ table, row }) => table === "ACL" && "tier" in row);
   const graph = createGraph({
     network,
     ipam,
     report: () => undefined,
     previousBackends: (uuid, vip) => (actual.get(uuid)?.row.vips as ReadonlyMap<string, string> | undefined)?.get(vip),
+    layout: policyLayout({ aclTiers: hasTiers, aclPass: hasTiers }),
   });
   for (const item of (await client.list<unknown>(namespaces)).items) {
     const object = projectNamespace(item);

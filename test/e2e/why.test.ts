@@ -187,7 +187,7 @@ describe("ovenbird", () => {
 
   it("knows rows by the flows that are made of them", async () => {
     const flows = await lab.exec("central", ["ovn-sbctl", "--uuid", "lflow-list", "node1"]);
-    const flow = /uuid=0x([0-9a-f]{8}).*ls_out_acl .*@isolated\.ingress/.exec(flows)?.[1] ?? "";
+    const flow = /uuid=0x([0-9a-f]{8}).*ls_out_acl(?:_eval)? .*@isolated\.ingress/.exec(flows)?.[1] ?? "";
     expect((await ovenbird("why", flow)).out).toContain("drops ingress that no NetworkPolicy allows");
     expect((await ovenbird("why", "00000000")).out).toContain("NOT_FOUND");
   });

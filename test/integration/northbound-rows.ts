@@ -7,7 +7,9 @@ import {
   ownerNameOf,
   replicaSpec,
 } from "@ovenbird/controller";
+import { northboundCapabilities } from "@ovenbird/ovsdb-schemas";
 import { type Client, createClient, type UntypedModel, type UntypedRow } from "ovsdb-client-ts";
+import { policyLayout } from "../../controller/translate/policy-layout.ts";
 import { network, type SmallCluster } from "./small-cluster.ts";
 
 export const northboundSchema = "/usr/share/ovn/ovn-nb.ovsschema";
@@ -74,7 +76,8 @@ export async function fromScratch(server: Database, cluster: SmallCluster): Prom
     nodes,
     pods,
   });
-  const graph = createGraph({ network, ipam, report: () => {}, previousBackends: backendsIn(replica) });
+  const layout = policyLayout(northboundCapabilities(client.schema));
+  const graph = createGraph({ network, ipam, report: () => {}, previousBackends: backendsIn(replica), layout });
   for (const object of pods) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
   for (const object of namespaces) graph.apply({ kind: "namespace", change: "upsert", key: object.key, object });
   for (const object of nodes) graph.apply({ kind: "node", change: "upsert", key: object.key, object });
