@@ -1,6 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { modelOfObjects } from "../../controller/explain/model-of-objects.ts";
+import { planOf } from "../../controller/explain/plan.ts";
+import { createExplainer } from "../../controller/explain/why.ts";
 import { logPolicies } from "../../controller/state/namespace.ts";
 import { addressSetOwner } from "../../controller/translate/address-set.ts";
 import { isolatedGroups, subjectsGroup } from "../../controller/translate/policy-groups.ts";
@@ -37,6 +41,11 @@ function table(first: string): readonly (readonly string[])[] {
   );
 }
 
+/** The objects of every example that can be copied. */
+const examples = [...document.matchAll(/<<'YAML'\n(.*?)\nYAML\n/gs)].flatMap(([, yaml = ""]) =>
+  parseAllDocuments(yaml).map((each) => each.toJS() as Readonly<Record<string, unknown>>),
+);
+
 const kinds = [networkPolicies, adminNetworkPolicies, baselineAdminNetworkPolicies, clusterNetworkPolicies].map(
   ({ kind }) => kind,
 );
@@ -50,6 +59,39 @@ describe("docs/policies.md", () => {
         .slice(2, -1)
         .map((cell) => cell.trim()),
     ).toEqual(kinds);
+  });
+
+  it("has an example of every kind, and they do together what is said of them", async () => {
+    expect([...new Set(examples.map(({ kind }) => kind))].sort()).toEqual([...kinds].sort());
+    const pod = (host: number, labels: Readonly<Record<string, string>>) => ({
+      addresses: [`10.244.0.${host}`],
+      labels,
+      node: "node1",
+    });
+    const cluster = {
+      namespaces: { default: {} },
+      pods: {
+        "default/demo-1": pod(11, { app: "demo" }),
+        "default/client": pod(12, { role: "client" }),
+        "default/wren": pod(13, {}),
+      },
+    };
+    const { notes, policies } = await planOf(modelOfObjects(cluster), { objects: examples, delete: false });
+    expect(policies.every(({ change }) => change === "added")).toBe(true);
+    expect(notes).toEqual([]);
+    const decides = (from: string, to: string, port: number, protocol: "tcp" | "udp") => {
+      const [path] = createExplainer(modelOfObjects({ ...cluster, policies: examples })).why({
+        ...{ from, to, protocol },
+        port: String(port),
+      }).paths;
+      const policy = path?.ingress.rules?.[0]?.policy ?? path?.ingress.isolatedBy?.[0];
+      return `${path?.verdict} by ${policy?.kind}`;
+    };
+    expect(decides("default/client", "default/demo-1", 8080, "tcp")).toBe("allowed by NetworkPolicy");
+    expect(decides("default/client", "default/demo-1", 8081, "tcp")).toBe("denied by NetworkPolicy");
+    expect(decides("default/client", "default/demo-1", 8080, "udp")).toBe("denied by ClusterNetworkPolicy");
+    expect(decides("default/wren", "default/demo-1", 8080, "tcp")).toBe("denied by AdminNetworkPolicy");
+    expect(decides("default/client", "default/wren", 80, "tcp")).toBe("denied by BaselineAdminNetworkPolicy");
   });
 
   it("has the bands where ACLs stand, and no other", () => {
