@@ -31,6 +31,23 @@ describe("what would change it", () => {
     expect(text).toContain("to change it, for each direction one:\n      - egress: let out\n      - ingress: let in\n");
   });
 
+  it("is told once for all protocols that it is about", () => {
+    const ask = (protocol: "tcp" | "udp" | "icmp", what: string) => {
+      const ports = protocol === "icmp" ? {} : { ports: { first: 0, last: 65_535 } };
+      const decision = denied([`allow it on ${what} before rule 0`, `add ${what} to the ports`, "do that"]);
+      const [path] = answer(allowed, decision).paths;
+      return path === undefined ? [] : [{ ...path, protocol, ...ports }];
+    };
+    const two = [...ask("tcp", "tcp"), ...ask("udp", "udp")];
+    const text = (paths: typeof two) => whyText({ ...answer(allowed, allowed), verdict: "denied", paths });
+    expect(text(two)).toContain(
+      "to change it:\n      - allow it on tcp, udp before rule 0\n      - add tcp, udp to the ports\n      - do that\n",
+    );
+    const all = text([...two, ...ask("icmp", "all protocols (ICMP has no ports)")]);
+    expect(all).toContain("to change it:\n      - allow it on all protocols (ICMP has no ports) before rule 0\n");
+    expect(all.match(/allow it/g)).toHaveLength(1);
+  });
+
   it("says when there is more", () => {
     const many = Array.from({ length: 9 }, (_, index) => `way ${index}`);
     expect(whyText(answer(allowed, denied(many)))).toContain("- way 7\n      - … (");

@@ -91,9 +91,33 @@ function distinct(texts: readonly string[]): readonly string[] {
   return [...new Set(texts)];
 }
 
+/** As advice says it of ICMP: it covers all others. */
+const allProtocols = "all protocols (ICMP has no ports)";
+
+/** Advice of several paths; what differs in nothing but the ports that it is about is told once, with all of them. */
+function adviceOf(group: readonly WhyPath[], which: "egress" | "ingress"): readonly string[] {
+  const told = new Map<string, { readonly parts: readonly string[]; readonly ports: Set<string> }>();
+  for (const path of group) {
+    const ports = path.protocol === "icmp" ? allProtocols : portsText(path.protocol, path.ports);
+    for (const change of path[which].changes ?? []) {
+      const at = ["on", "add"].map((word) => ` ${word} ${ports} `).find((words) => ` ${change} `.includes(words));
+      const word = at?.slice(0, at.length - ports.length - 1) ?? "";
+      const parts = at === undefined ? [change] : ` ${change} `.split(at).map((part) => part.trim());
+      const key = JSON.stringify([word, parts]);
+      const same = told.get(key) ?? { parts: at === undefined ? parts : [word.trim(), ...parts], ports: new Set() };
+      same.ports.add(ports);
+      told.set(key, same);
+    }
+  }
+  return [...told.values()].map(({ parts: [word = "", ...parts], ports }) => {
+    const all = ports.has(allProtocols) ? allProtocols : [...ports].join(", ");
+    return parts.length === 0 ? word : parts.join(` ${word} ${all} `).trim();
+  });
+}
+
 /** What would change it. Where both directions deny, one of them alone changes nothing: that is said. */
 function changeLines(group: readonly WhyPath[]): readonly string[] {
-  const of = (which: "egress" | "ingress") => distinct(group.flatMap((path) => path[which].changes ?? []));
+  const of = (which: "egress" | "ingress") => adviceOf(group, which);
   const egress = of("egress");
   const ingress = of("ingress");
   const isTwofold = egress.length > 0 && ingress.length > 0 && group[0]?.verdict === "denied";
