@@ -46,8 +46,15 @@ async function probesOf({ file, from, to, port, protocol, expect }: ProbeFlags):
   }
 }
 
-function print({ from, to, port, protocol }: Probe, outcome: ProbeOutcome | undefined, ok: boolean): void {
-  const { verdict, peer, sourceSeen, rttMs, error } = outcome ?? { verdict: "error", error: "no outcome" };
+/** A check or a cross; neither where nothing was expected, and nobody answered. */
+export function markOf(expect: Probe["expect"], verdict: ProbeOutcome["verdict"], ok: boolean): string {
+  if (!ok) return styleText("red", "✗");
+  return expect === undefined && verdict !== "connected" ? "•" : styleText("green", "✓");
+}
+
+function print({ from, to, port, protocol, expect }: Probe, outcome: ProbeOutcome | undefined, ok: boolean): void {
+  const { verdict, peer, sourceSeen, rttMs, error } =
+    outcome ?? ({ verdict: "error", error: "no outcome" } as ProbeOutcome);
   const notes = [
     peer === undefined ? "" : `by ${peer}`,
     sourceSeen === undefined ? "" : `seen as ${sourceSeen}`,
@@ -56,6 +63,6 @@ function print({ from, to, port, protocol }: Probe, outcome: ProbeOutcome | unde
   ].filter((note) => note !== "");
   const target = port === undefined ? to : `${to} port ${port}`;
   process.stdout.write(
-    `${styleText(ok ? "green" : "red", ok ? "✓" : "✗")} ${from} → ${target} ${protocol}: ${verdict}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}\n`,
+    `${markOf(expect, verdict, ok)} ${from} → ${target} ${protocol}: ${verdict}${notes.length > 0 ? ` (${notes.join(", ")})` : ""}\n`,
   );
 }
