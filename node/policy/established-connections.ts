@@ -97,6 +97,8 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
   let restUntil = 0;
   let running: Promise<void> | undefined;
 
+  let lastForget: NodeJS.Timeout | undefined;
+
   const conntrack = createConntrack(rundir, datapath);
 
   const moved = createMovedFlows({
@@ -175,7 +177,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     const [first] = ports;
     if (changes.isEmpty || first === undefined || openFlow === undefined || !isOpen) return;
     // What passes by flows that a faulty datapath has left as they were would go on passing.
-    if (isSettled && (await forgetConfusedFlows(rundir, datapath())) === "forgotten") secondLooks.forgot();
+    if (isSettled) await forgetFlows("and once more");
     const result = await judgeConnections({
       conntrack,
       openFlow,
@@ -186,6 +188,19 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
     });
     metrics?.judged(result.judged, result.cut, (performance.now() - begin) / 1_000);
     if (result.cut > 0) logger.info(result, "cut UDP connections that policies no longer allow");
+  }
+
+  /** On a busy machine vswitchd may confuse flows even after the change has settled, so the last change of all has it done twice. */
+  async function forgetFlows(times: "and once more" | "for the last time"): Promise<void> {
+    clearTimeout(lastForget);
+    if ((await forgetConfusedFlows(rundir, datapath())) !== "forgotten" || closed) return;
+    secondLooks.forgot();
+    if (times === "for the last time") return;
+    lastForget = setTimeout(() => {
+      forgetFlows("for the last time").catch((error: unknown) => {
+        if (!closed) logger.warn({ err: error }, "cached flows could not be forgotten");
+      });
+    }, leastForgetMs);
   }
 
   /** Asked for each time: another version of ovn-controller may have taken over. */
@@ -257,6 +272,7 @@ export function createEstablishedConnections(options: EstablishedConnectionsOpti
       stopping.abort(new Error("the agent is stopping"));
       clearTimeout(timer);
       clearTimeout(reconnect);
+      clearTimeout(lastForget);
       moved.close();
       openFlow?.close();
       await running;

@@ -8,8 +8,8 @@ import type { Settling } from "./settle.ts";
 import type { LabTown } from "./town.ts";
 import { differencesOfTraces, differencesOfWhy } from "./why.ts";
 
-/** So long what differs is asked again; what differs still is a failure. */
-const patienceMs = 2000;
+/** So long what differs is asked again; what differs still is a failure. A packet that should be dropped has less time. */
+const patienceMs = { leak: 2000, loss: 4000 } as const;
 /** A packet that passes is answered in some ms, or in some 100 on a busy machine; what is to be dropped needs no waiting. */
 const silenceMs = 250;
 const answerMs = 700;
@@ -80,7 +80,9 @@ export async function createTruthTable(lab: Lab, town: LabTown, settling: Settli
       const probes = planProbes(town, createEvaluator(world), turn, await sctpWay());
       let left = await differing(probes);
       sums.repeated += left.length;
-      while (left.length > 0 && performance.now() < settled + patienceMs) {
+      const patience = (): number =>
+        left.some(({ probe }) => !probe.answer.allowed) ? patienceMs.leak : patienceMs.loss;
+      while (left.length > 0 && performance.now() < settled + patience()) {
         await delay(50);
         left = await differing(left.map(({ probe }) => probe));
       }
