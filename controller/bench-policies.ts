@@ -1,12 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ReflectorEvent } from "@ovenbird/kube";
-import { createClient, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
 import { Subject } from "rxjs";
-import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { type BenchEngine, startBenchEngine } from "./bench-engine.ts";
 import { collectGarbage, percentile, rawNode, upsert } from "./bench-tools.ts";
-import { createEngine, type Engine } from "./engine.ts";
-import { parseNetworkConfig } from "./ipam/network-config.ts";
 import { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
 import { projectNetworkPolicy } from "./state/network-policy.ts";
 import { type NodeRecord, projectNode } from "./state/node.ts";
@@ -152,71 +149,22 @@ const policyEvent = (object: PolicyRecord): ReflectorEvent<PolicyRecord> => ({
   object,
 });
 
-interface Running {
-  readonly engine: Engine;
-  readonly replica: Replica<UntypedModel>;
-  readonly operations: Map<string, number>;
-  readonly sources: {
-    readonly nodes: Subject<ReflectorEvent<NodeRecord>>;
-    readonly namespaces: Subject<ReflectorEvent<NamespaceRecord>>;
-    readonly pods: Subject<ReflectorEvent<PodRecord>>;
-    readonly policies: Subject<ReflectorEvent<PolicyRecord>>;
-  };
-  transactions: number;
-  onCommitted: ((owner: string) => void) | undefined;
-  stop(): Promise<void>;
+interface Sources {
+  readonly nodes: Subject<ReflectorEvent<NodeRecord>>;
+  readonly namespaces: Subject<ReflectorEvent<NamespaceRecord>>;
+  readonly pods: Subject<ReflectorEvent<PodRecord>>;
+  readonly policies: Subject<ReflectorEvent<PolicyRecord>>;
 }
 
-async function start(server: OvsdbServer): Promise<Running> {
-  const parsed = parseNetworkConfig({
-    clusterCidr: "10.0.0.0/9,fd00:10:244::/48",
-    nodePrefix: "22,64",
-    serviceCidr: "10.200.0.0/16,fd00:10:96::/112",
-  });
-  if (parsed.kind !== "valid") throw new Error(JSON.stringify(parsed.problems));
-  const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
-  await client.ready();
-  const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
-  const lock = client.lock("ovenbird", { steal: true });
-  const sources: Running["sources"] = {
+type Running = BenchEngine<Sources>;
+
+function start(server: OvsdbServer): Promise<Running> {
+  return startBenchEngine(server, {
     nodes: new Subject(),
     namespaces: new Subject(),
     pods: new Subject(),
     policies: new Subject(),
-  };
-  const operations = new Map<string, number>();
-  const running: Running = {
-    engine: createEngine({
-      network: parsed.network,
-      client,
-      replica,
-      lock,
-      sources,
-      listener: {
-        operation: (table, kind) => {
-          const name = `${kind} ${table}`;
-          operations.set(name, (operations.get(name) ?? 0) + 1);
-        },
-        transaction: () => {
-          running.transactions += 1;
-        },
-        committed: (owner) => running.onCommitted?.(owner),
-        problem: (problem) => {
-          throw new Error(`${problem.owner}: ${problem.message}`);
-        },
-      },
-    }),
-    replica,
-    operations,
-    sources,
-    transactions: 0,
-    onCommitted: undefined,
-    async stop() {
-      await running.engine.close();
-      await client.close();
-    },
-  };
-  return running;
+  });
 }
 
 function heapBytes(): number {

@@ -2,13 +2,11 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ReflectorEvent } from "@ovenbird/kube";
-import { createClient, type UntypedModel } from "ovsdb-client-ts";
 import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
-import { Subject } from "rxjs";
-import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { type Observable, Subject } from "rxjs";
+import { type BenchEngine, startBenchEngine } from "./bench-engine.ts";
 import { collectGarbage, exchange, percentile, rawNode, upsert } from "./bench-tools.ts";
-import { createEngine, type Engine } from "./engine.ts";
-import { parseNetworkConfig } from "./ipam/network-config.ts";
+import type { Engine } from "./engine.ts";
 import { type EndpointSliceRecord, projectEndpointSlice } from "./state/endpoint-slice.ts";
 import { projectNode } from "./state/node.ts";
 import { projectService, type ServiceRecord } from "./state/service.ts";
@@ -89,59 +87,26 @@ function slice(index: number, family: 4 | 6, endpoints: number, nodes: number, f
   });
 }
 
-interface Running {
-  readonly engine: Engine;
-  readonly operations: Map<string, number>;
-  readonly sources: {
-    readonly nodes: Subject<ReflectorEvent<ReturnType<typeof node>>>;
-    readonly services: Subject<ReflectorEvent<ServiceRecord>>;
-    readonly endpointSlices: Subject<ReflectorEvent<EndpointSliceRecord>>;
-  };
-  onCommitted: ((owner: string) => void) | undefined;
-  stop(): Promise<void>;
+interface Sources {
+  readonly nodes: Subject<ReflectorEvent<ReturnType<typeof node>>>;
+  readonly namespaces: Observable<ReflectorEvent<never>>;
+  readonly pods: Observable<ReflectorEvent<never>>;
+  readonly services: Subject<ReflectorEvent<ServiceRecord>>;
+  readonly endpointSlices: Subject<ReflectorEvent<EndpointSliceRecord>>;
 }
 
+type Running = BenchEngine<Sources>;
+
 async function start(server: OvsdbServer): Promise<Running> {
-  const parsed = parseNetworkConfig({
-    clusterCidr: "10.0.0.0/9,fd00:10:244::/48",
-    nodePrefix: "22,64",
-    serviceCidr: "10.200.0.0/16,fd00:10:96::/112",
+  const empty = new Subject<ReflectorEvent<never>>();
+  const running = await startBenchEngine<Sources>(server, {
+    nodes: new Subject(),
+    namespaces: empty,
+    pods: empty,
+    services: new Subject(),
+    endpointSlices: new Subject(),
   });
-  if (parsed.kind !== "valid") throw new Error(JSON.stringify(parsed.problems));
-  const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
-  await client.ready();
-  const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
-  const lock = client.lock("ovenbird", { steal: true });
-  const sources: Running["sources"] = { nodes: new Subject(), services: new Subject(), endpointSlices: new Subject() };
-  const operations = new Map<string, number>();
-  const empty = new Subject<never>();
-  const running: Running = {
-    engine: createEngine({
-      network: parsed.network,
-      client,
-      replica,
-      lock,
-      sources: { ...sources, namespaces: empty, pods: empty },
-      listener: {
-        operation: (table, kind) => {
-          const name = `${kind} ${table}`;
-          operations.set(name, (operations.get(name) ?? 0) + 1);
-        },
-        committed: (owner) => running.onCommitted?.(owner),
-        problem: (problem) => {
-          throw new Error(`${problem.owner}: ${problem.message}`);
-        },
-      },
-    }),
-    operations,
-    sources,
-    onCommitted: undefined,
-    async stop() {
-      await running.engine.close();
-      await client.close();
-    },
-  };
-  empty.next({ kind: "synced" } as never);
+  empty.next({ kind: "synced" });
   return running;
 }
 

@@ -2,13 +2,11 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ReflectorEvent } from "@ovenbird/kube";
-import { createClient, type UntypedModel } from "ovsdb-client-ts";
-import { type OvsdbServer, startOvsdbServer } from "ovsdb-client-ts/testing";
+import { startOvsdbServer } from "ovsdb-client-ts/testing";
 import { Subject } from "rxjs";
-import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
+import { type BenchEngine, startBenchEngine } from "./bench-engine.ts";
 import { collectGarbage, exchange, percentile, rawNode, upsert } from "./bench-tools.ts";
-import { createEngine, type Engine } from "./engine.ts";
-import { parseNetworkConfig } from "./ipam/network-config.ts";
+import type { Engine } from "./engine.ts";
 import { type NamespaceRecord, projectNamespace } from "./state/namespace.ts";
 import { type NodeRecord, projectNode } from "./state/node.ts";
 import { type PodRecord, projectPod } from "./state/pod.ts";
@@ -46,11 +44,6 @@ export interface BenchFigures {
 }
 
 /** Nodes are /22, so that 50k pods fit 100 nodes. */
-const networkInput = {
-  clusterCidr: "10.0.0.0/9,fd00:10:244::/48",
-  nodePrefix: "22,64",
-  serviceCidr: "10.224.0.0/16,fd00:10:96::/112",
-};
 const podsPerTurn = 100;
 const rawBatch = 100;
 
@@ -81,50 +74,8 @@ function rawPod(index: number, nodes: number): unknown {
   };
 }
 
-interface Running {
-  readonly engine: Engine;
-  readonly cluster: Cluster;
-  readonly counters: { operations: number; transactions: number };
-  readonly committed: { onPod: ((owner: string) => void) | undefined };
-  stop(): Promise<void>;
-}
-
-async function startEngine(server: OvsdbServer): Promise<Running> {
-  const parsed = parseNetworkConfig(networkInput);
-  if (parsed.kind !== "valid") throw new Error("The bench's own network is invalid");
-  const client = createClient<UntypedModel>({ endpoints: server.endpoint, database: "OVN_Northbound" });
-  await client.ready();
-  const replica = await client.replicate(replicaSpec(managedTables(client.schema)));
-  const lock = client.lock("ovenbird", { steal: true });
-  const cluster = createCluster();
-  const counters = { operations: 0, transactions: 0 };
-  const committed: Running["committed"] = { onPod: undefined };
-  const engine = createEngine({
-    network: parsed.network,
-    client,
-    replica,
-    lock,
-    sources: cluster,
-    listener: {
-      operation: () => {
-        counters.operations += 1;
-      },
-      transaction: () => {
-        counters.transactions += 1;
-      },
-      committed: (owner) => committed.onPod?.(owner),
-    },
-  });
-  return {
-    engine,
-    cluster,
-    counters,
-    committed,
-    async stop() {
-      await engine.close();
-      await client.close();
-    },
-  };
+function operationsOf({ operations }: BenchEngine<Cluster>): number {
+  return [...operations.values()].reduce((total, count) => total + count, 0);
 }
 
 function sync(cluster: Cluster, nodes: number): void {
@@ -226,16 +177,16 @@ function rawPods({ graph }: Engine, keys: Iterable<string>): RawPod[] {
 async function measure(pods: number, nodes: number, schemaFile: string): Promise<ScenarioFigures> {
   const server = await startOvsdbServer({ schemaFile });
   try {
-    const first = await startEngine(server);
-    sync(first.cluster, nodes);
+    const first = await startBenchEngine(server, createCluster());
+    sync(first.sources, nodes);
     await first.engine.idle();
     collectGarbage();
     const heapBefore = process.memoryUsage().heapUsed;
     const cpuBefore = process.cpuUsage();
-    const before = { ...first.counters };
+    const before = { transactions: first.transactions, operations: operationsOf(first) };
     const began = performance.now();
     for (let index = 0; index < pods; index++) {
-      emitPod(first.cluster, index, nodes);
+      emitPod(first.sources, index, nodes);
       if (index % podsPerTurn === podsPerTurn - 1) await nextTurn();
     }
     await first.engine.idle();
@@ -244,8 +195,8 @@ async function measure(pods: number, nodes: number, schemaFile: string): Promise
     const throughput = {
       podsPerSecond: (pods / tookMs) * 1000,
       cpuMsPerPod: (user + system) / 1000 / pods,
-      transactions: first.counters.transactions - before.transactions,
-      operations: first.counters.operations - before.operations,
+      transactions: first.transactions - before.transactions,
+      operations: operationsOf(first) - before.operations,
     };
     collectGarbage();
     const heapBytesPerPod = (process.memoryUsage().heapUsed - heapBefore) / pods;
@@ -254,23 +205,23 @@ async function measure(pods: number, nodes: number, schemaFile: string): Promise
     const singles = 200;
     for (let index = pods; index < pods + singles; index++) {
       const done = new Promise<void>((resolve) => {
-        first.committed.onPod = () => resolve();
+        first.onCommitted = () => resolve();
       });
       const start = performance.now();
-      emitPod(first.cluster, index, nodes);
+      emitPod(first.sources, index, nodes);
       await done;
       latencies.push(performance.now() - start);
     }
     latencies.sort((a, b) => a - b);
-    const rows = rawPods(first.engine, first.cluster.records.keys());
+    const rows = rawPods(first.engine, first.sources.records.keys());
     await first.stop();
 
     const startedAt = performance.now();
-    const second = await startEngine(server);
-    for (const record of first.cluster.records.values()) second.cluster.pods.next(upsert(record));
-    sync(second.cluster, nodes);
+    const second = await startBenchEngine(server, createCluster());
+    for (const record of first.sources.records.values()) second.sources.pods.next(upsert(record));
+    sync(second.sources, nodes);
     await second.engine.idle();
-    const restart = { readyMs: performance.now() - startedAt, operations: second.counters.operations };
+    const restart = { readyMs: performance.now() - startedAt, operations: operationsOf(second) };
     await second.stop();
 
     const rawPodsPerSecond = await rawLimit(rows, schemaFile);
