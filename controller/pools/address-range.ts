@@ -1,6 +1,5 @@
 import {
   type Address,
-  bitsOf,
   type Cidr,
   cidrOf,
   type Family,
@@ -8,16 +7,15 @@ import {
   parseAddress,
   parseAddressWithPrefix,
 } from "../ipam/address.ts";
+import { type Range, rangeOf, subtracted } from "../ipam/range.ts";
 
 /** Addresses from `first` to `last`, both in it. What it costs does not depend on how many there are. */
-export interface AddressRange {
+export interface AddressRange extends Range {
   readonly family: Family;
-  readonly first: bigint;
-  readonly last: bigint;
 }
 
-export function rangeOfCidr({ family, base, prefixLength }: Cidr): AddressRange {
-  return { family, first: base, last: base + (1n << BigInt(bitsOf(family) - prefixLength)) - 1n };
+export function rangeOfCidr(cidr: Cidr): AddressRange {
+  return { family: cidr.family, ...rangeOf(cidr) };
 }
 
 /** Reads `network/length` without host bits, or `first-last`; undefined when it is neither. */
@@ -51,14 +49,12 @@ export function withoutRanges(
   taken: readonly AddressRange[],
 ): readonly AddressRange[] {
   return taken.reduce<readonly AddressRange[]>(
-    (rest, { family, first, last }) =>
-      rest.flatMap((range) => {
-        if (range.family !== family || range.last < first || range.first > last) return [range];
-        return [
-          ...(range.first < first ? [{ family, first: range.first, last: first - 1n }] : []),
-          ...(range.last > last ? [{ family, first: last + 1n, last: range.last }] : []),
-        ];
-      }),
+    (rest, part) =>
+      rest.flatMap((range) =>
+        range.family === part.family
+          ? subtracted(range, [part]).map((left) => ({ family: range.family, ...left }))
+          : [range],
+      ),
     ranges,
   );
 }

@@ -8,6 +8,7 @@ import {
   parseAddress,
   parseAddressWithPrefix,
 } from "../ipam/address.ts";
+import { common, merged, networksOf, type Range, rangeOf, subtracted } from "../ipam/range.ts";
 import type { Labels } from "../state/labels.ts";
 import type { AddressBlock } from "../state/policy.ts";
 import { meetsAll, type Requirement } from "../state/selector.ts";
@@ -22,74 +23,9 @@ export interface PolicyNode {
   readonly management: readonly string[];
 }
 
-/** A part of the address space of one family: from `first` up to `last`, both in it. */
-interface Range {
-  readonly first: bigint;
-  readonly last: bigint;
-}
-
 function cidr(text: string): Cidr | undefined {
   const parsed = parseAddressWithPrefix(text);
   return parsed && cidrOf(parsed, parsed.prefixLength);
-}
-
-function rangeOf({ family, base, prefixLength }: Cidr): Range {
-  return { first: base, last: base + (1n << BigInt(bitsOf(family) - prefixLength)) - 1n };
-}
-
-const ascending = (a: Range, b: Range): number => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
-
-/** In order, without overlaps, those that touch joined. */
-function merged(ranges: readonly Range[]): Range[] {
-  const result: Range[] = [];
-  for (const range of ranges.toSorted(ascending)) {
-    const last = result.at(-1);
-    if (last === undefined || range.first > last.last + 1n) result.push(range);
-    else if (range.last > last.last) result[result.length - 1] = { first: last.first, last: range.last };
-  }
-  return result;
-}
-
-/** @param parts merged */
-function subtracted(range: Range, parts: readonly Range[]): Range[] {
-  const result: Range[] = [];
-  let { first } = range;
-  for (const part of parts) {
-    if (part.last < first || part.first > range.last) continue;
-    if (part.first > first) result.push({ first, last: part.first - 1n });
-    first = part.last + 1n;
-  }
-  if (first <= range.last) result.push({ first, last: range.last });
-  return result;
-}
-
-/** What is in both; each merged. */
-function common(a: readonly Range[], b: readonly Range[]): Range[] {
-  const result: Range[] = [];
-  let [i, j] = [0, 0];
-  for (;;) {
-    const [one, other] = [a[i], b[j]];
-    if (one === undefined || other === undefined) return result;
-    const first = one.first > other.first ? one.first : other.first;
-    const last = one.last < other.last ? one.last : other.last;
-    if (first <= last) result.push({ first, last });
-    if (one.last < other.last) i++;
-    else j++;
-  }
-}
-
-/** The fewest networks that make up a range; a single address without its prefix length, as OVN prints it. */
-function networksOf(family: Family, { first, last }: Range): string[] {
-  const bits = bitsOf(family);
-  const networks: string[] = [];
-  for (let start = first; start <= last; ) {
-    let size = 0;
-    while (size < bits && (start >> BigInt(size)) % 2n === 0n && start + (2n << BigInt(size)) - 1n <= last) size++;
-    const { text } = cidrOf({ family, value: start }, bits - size);
-    networks.push(size === 0 ? text.slice(0, text.indexOf("/")) : text);
-    start += 1n << BigInt(size);
-  }
-  return networks;
 }
 
 interface NodeAddresses {
