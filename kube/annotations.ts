@@ -30,8 +30,33 @@ export const podNetworkAnnotation = z.object({
   gateways: z.array(ipAddress).max(2),
   mac: macAddress,
   mtuBytes,
+  /** The Subnet that the addresses are of; absent for the node's block of the cluster's network. */
+  subnet: z.string().min(1).optional(),
+  /**
+   * Addresses that are one of a kind in the cluster, one per family: what `status.podIPs` has, where nodes and services find
+   * the pod. Absent where `addresses` are that themselves.
+   */
+  infrastructure: z.array(ipAddress).max(2).optional(),
+  /** Beside those to `gateways`, or, for a destination of length 0, instead. */
+  routes: z
+    .array(z.object({ destination: cidr, gateway: ipAddress, source: ipAddress.optional() }))
+    .max(32)
+    .optional(),
 });
 export type PodNetworkAnnotation = z.infer<typeof podNetworkAnnotation>;
+
+/**
+ * On a Pod, written by the controller where the pod can't have a port: ADD fails with it at once. It goes when the cause does.
+ */
+export const podRefusalAnnotationKey = "ovenbird.io/refused";
+export const podRefusalAnnotation = z.object({
+  /** The pod this was written for. */
+  uid: z.string().min(1),
+  /** One of the codes of docs/errors.md. */
+  code: z.string().min(1),
+  message: z.string().min(1),
+});
+export type PodRefusalAnnotation = z.infer<typeof podRefusalAnnotation>;
 
 /** On a Namespace, by whoever runs it: which decisions of policies over its pods are logged, `deny`, `allow` or `all`. */
 export const logPolicyAnnotationKey = "ovenbird.io/log-policy";

@@ -1,0 +1,69 @@
+import type { IpAddressRecord } from "../state/ip-address.ts";
+import type { IpPoolRecord } from "../state/ip-pool.ts";
+import type { PodNetworkRequest } from "../state/pod-network-request.ts";
+import type { SubnetRecord } from "../state/subnet.ts";
+import type { Outcome } from "./ipam.ts";
+import type { SubnetReservation } from "./subnet-reservation.ts";
+
+/** Who asks for addresses in a subnet. */
+export interface SubnetRequest {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly uid: string;
+  readonly node: string;
+  /** The node's number, which is its block's of a `PerNode` subnet. */
+  readonly nodeNumber: number;
+  readonly subnet: string;
+  readonly wish: PodNetworkRequest | undefined;
+  /** `Kind/name` of what made the pod, and its ordinal if that is a StatefulSet. */
+  readonly workload: string | undefined;
+  readonly ordinal: number | undefined;
+  /** Pools that are kept for its namespace or workload. */
+  readonly pools: readonly string[];
+}
+
+/** What rows, annotations and IPAddress objects say was held before a restart. */
+export interface SubnetHolding {
+  readonly key: string;
+  readonly reservation: SubnetReservation;
+  /** The lower the stronger: row and annotation agree, row alone, annotation alone. */
+  readonly strength: 0 | 1 | 2;
+}
+
+/**
+ * Who holds which addresses of subnets, and which numbers of the infrastructure networks. It is the only judge; it knows no
+ * clock: what outlives its pod is in IPAddress objects, and ends when they do.
+ */
+export interface SubnetIpam {
+  /** To be called before the first reservation, with subnets, pools and kept addresses set. */
+  restore(
+    holdings: readonly SubnetHolding[],
+    tenantNumbers: ReadonlyMap<string, number>,
+    slices: ReadonlyMap<string, readonly number[]>,
+  ): void;
+  /** What is held stays held, also where the new record has no room for it. */
+  setSubnet(name: string, subnet: SubnetRecord | undefined): void;
+  setPool(name: string, pool: IpPoolRecord | undefined): void;
+  /** By an IPAddress object; kept for its holder until it is gone. */
+  setKept(name: string, kept: IpAddressRecord | undefined): void;
+  /** What the pod has already, what is kept for it, what it asks for, or the next free ones; refused with the holder's name. */
+  reserve(request: SubnetRequest): Outcome<SubnetReservation>;
+  /** @returns what it held */
+  release(key: string): SubnetReservation | undefined;
+  reservation(key: string): SubnetReservation | undefined;
+  reservations(): IterableIterator<[string, SubnetReservation]>;
+  /** Who has an address of a subnet: a pod, or an IPAddress that keeps it. */
+  holderOf(subnet: string, address: string): string | undefined;
+  /** The tenant's number in the infrastructure networks. */
+  reserveTenant(name: string): Outcome<number>;
+  releaseTenant(name: string): void;
+  /** Slices in which pods of a switch are (`subnet`, or `subnet@node`), ascending; a slice goes with its last pod. */
+  slicesOf(switchKey: string): readonly number[];
+  /** Whether anybody holds an address of the subnet. */
+  isInUse(subnet: string): boolean;
+  /** Free and held addresses per family, for status and metrics; capped at 2^53 − 1. */
+  usageOf(subnet: string): {
+    readonly total: Readonly<Record<4 | 6, number>>;
+    readonly used: Readonly<Record<4 | 6, number>>;
+  };
+}
