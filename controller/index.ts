@@ -6,6 +6,7 @@ import { poolProblemCodes } from "./pools/pool-problem.ts";
 import { objectProblemCodes } from "./state/object-problem.ts";
 import { policyProblemCodes } from "./state/policy-problem.ts";
 import { serviceProblemCodes } from "./state/service-problem.ts";
+import { tenancyProblemCodes } from "./state/tenancy-problem.ts";
 
 /** Every code that the controller reports, in its log, its Events and its exit message, with what it means. */
 export const controllerErrorCodes = {
@@ -15,6 +16,7 @@ export const controllerErrorCodes = {
   ...poolProblemCodes,
   ...policyProblemCodes,
   ...serviceProblemCodes,
+  ...tenancyProblemCodes,
   ...applyErrorCodes,
 } as const;
 export type ControllerErrorCode = keyof typeof controllerErrorCodes;

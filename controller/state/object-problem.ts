@@ -1,6 +1,7 @@
 import type { PolicyKind } from "./policy.ts";
 import type { PolicyProblemCode } from "./policy-problem.ts";
 import type { ServiceProblemCode } from "./service-problem.ts";
+import type { TenancyProblemCode } from "./tenancy-problem.ts";
 
 /**
  * Everything about a node or a pod that its user has to act on, with what it means. The object is left without
@@ -17,7 +18,14 @@ export const objectProblemCodes = {
   INVALID_CHASSIS_ANNOTATION: "The node's ovenbird.io/chassis annotation can't be read; the node has no gateway.",
 } as const satisfies Record<string, string>;
 
-export type ObjectProblemCode = keyof typeof objectProblemCodes | ServiceProblemCode | PolicyProblemCode;
+export type ObjectProblemCode =
+  | keyof typeof objectProblemCodes
+  | ServiceProblemCode
+  | PolicyProblemCode
+  | TenancyProblemCode;
+
+/** Ovenbird's own kinds that the graph reads. */
+export type ResourceKind = "Tenant" | "Subnet" | "IPPool" | "IPAddress" | "ProviderNetwork" | "EgressIP" | "FloatingIP";
 
 export interface Problem {
   readonly code: ObjectProblemCode;
@@ -26,7 +34,7 @@ export interface Problem {
 }
 
 export interface ObjectReference {
-  readonly kind: "Node" | "Namespace" | "Pod" | "Service" | PolicyKind;
+  readonly kind: "Node" | "Namespace" | "Pod" | "Service" | PolicyKind | ResourceKind;
   /** `name` or `namespace/name`. */
   readonly key: string;
   readonly uid: string;

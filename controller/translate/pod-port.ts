@@ -6,10 +6,11 @@ import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { PodReservation } from "../ipam/reservation.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { macOfIpv4, macOfIpv6Place } from "./mac.ts";
-import { podPort } from "./names.ts";
+import { defaultTenant, podPort } from "./names.ts";
 import { nodeSwitchUuid } from "./node-switch.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { ownerText, rowUuid } from "./owner.ts";
+import type { PodPort } from "./pod-port-kinds.ts";
 
 export function podOwner(key: string): Owner {
   return { kind: "Pod", key };
@@ -59,7 +60,13 @@ export type PodPlace =
       /** Whether those who aren't in it are open to more: it is left last. */
       readonly guards: boolean;
     }
-  | { readonly table: "Address_Set"; readonly row: Uuid; readonly family: Family }
+  | {
+      readonly table: "Address_Set";
+      readonly row: Uuid;
+      readonly family: Family;
+      /** The address that the pod has in its tenant, instead of the one that is one of a kind in the cluster. */
+      readonly own?: true;
+    }
   /** One that nobody asks for any more: the pods may stay in it until it goes, since they are still those that it means. */
   | { readonly table: "going"; readonly row: Uuid };
 
@@ -85,7 +92,7 @@ function ipv6Text(base: Uint16Array, offset: number): string {
  * A pod's port: what the controller keeps for each pod. It holds what the rows are made of, some 100 bytes, instead of
  * the rows, which are over 700 and are made anew whenever they are read: keep the bundle, not its rows.
  */
-export class PodBundle implements Bundle {
+export class PodBundle implements PodPort {
   readonly uuid: Uuid;
   readonly key: string;
   readonly placement: PodPlacement;
@@ -107,13 +114,21 @@ export class PodBundle implements Bundle {
     this.places = places;
   }
 
+  get subnet(): undefined {
+    return undefined;
+  }
+
+  get tenant(): string {
+    return defaultTenant;
+  }
+
   /** The same port in other groups and sets. */
   at(places: readonly PodPlace[]): PodBundle {
     return new PodBundle(this.key, this.placement, this.reservation, places, this.uuid);
   }
 
   /** This port, but still in the groups that shut pods in which the former one was; the former one where that is all that differs. */
-  keepingGuards(former: PodBundle): PodBundle {
+  keepingGuards(former: PodPort): PodPort {
     const own = new Set(joinedRows(this.places));
     const kept = former.places.filter((place) => guardsPods(place) && !own.has(place.row));
     if (kept.length === 0) return this;
@@ -167,6 +182,10 @@ export class PodBundle implements Bundle {
     if (ipv4Base !== undefined && ipv4Offset !== undefined) addresses.push(formatIpv4(ipv4Base + ipv4Offset));
     if (ipv6Base !== undefined && ipv6Offset !== undefined) addresses.push(ipv6Text(ipv6Base, ipv6Offset));
     return addresses;
+  }
+
+  get ownAddresses(): readonly string[] {
+    return this.addresses;
   }
 
   get mac(): string {

@@ -1,0 +1,22 @@
+/**
+ * What is wrong with tenants, subnets and pools, and with pods that would be in them. What runs goes on; what is named gets
+ * nothing new until its cause is gone.
+ */
+export const tenancyProblemCodes = {
+  INVALID_RESOURCE: "The object's spec can't be used; what it would open stays shut.",
+  NAMESPACE_CLAIMED: "A namespace that the tenant claims belongs to an older one.",
+  NAMESPACE_MOVED: "A pod stays in the tenant that its namespace has left; recreate the pod.",
+  PEER_ONE_SIDED: "A peer is not there, or doesn't name the tenant; nothing is opened.",
+  PEER_OVERLAP: "The networks of two peers share addresses; nothing is opened.",
+  SUBNET_OVERLAP: "The subnet shares addresses with a network that has to be apart; it gets no pods.",
+  SUBNET_FAMILY: "The subnet is of a family that the cluster doesn't have; pods get no address of it.",
+  SUBNET_WITHOUT_TENANT: "The subnet's tenant isn't there; the subnet gets no new pods.",
+  NO_SUBNET: "The pod's tenant has no subnet that it could be in.",
+  SUBNET_NOT_FOUND: "The subnet that is asked for isn't there, can't be used or is about to go.",
+  SUBNET_OF_OTHER_TENANT: "The subnet that is asked for is another tenant's.",
+  POOL_NOT_FOUND: "The pool isn't there, or its subnet isn't.",
+  POOL_OUTSIDE_SUBNET: "A range of the pool isn't in its subnet.",
+  INVALID_POD_REQUEST: "An annotation of the pod that asks for addresses or bandwidth can't be read.",
+} as const satisfies Record<string, string>;
+
+export type TenancyProblemCode = keyof typeof tenancyProblemCodes;
