@@ -8,6 +8,13 @@ import {
   clusterNetworkPolicyDefinition,
 } from "./cluster-policies.ts";
 import { domainNameDefinition } from "./domain-name.ts";
+import { egressIpDefinition } from "./egress-ip.ts";
+import { floatingIpDefinition } from "./floating-ip.ts";
+import { ipAddressDefinition } from "./ip-address.ts";
+import { ipPoolDefinition } from "./ip-pool.ts";
+import { providerNetworkDefinition } from "./provider-network.ts";
+import { subnetDefinition } from "./subnet.ts";
+import { tenantDefinition } from "./tenant.ts";
 
 /** A definition that is generated, and the file in the repo that holds it. */
 export interface GeneratedDefinition {
@@ -23,6 +30,13 @@ export const generatedDefinitions: readonly GeneratedDefinition[] = [
   { path: inFolder("baselineadminnetworkpolicies"), definition: baselineAdminNetworkPolicyDefinition },
   { path: inFolder("clusternetworkpolicies"), definition: clusterNetworkPolicyDefinition },
   { path: inFolder("domainnames"), definition: domainNameDefinition },
+  { path: inFolder("egressips"), definition: egressIpDefinition },
+  { path: inFolder("floatingips"), definition: floatingIpDefinition },
+  { path: inFolder("ipaddresses"), definition: ipAddressDefinition },
+  { path: inFolder("ippools"), definition: ipPoolDefinition },
+  { path: inFolder("providernetworks"), definition: providerNetworkDefinition },
+  { path: inFolder("subnets"), definition: subnetDefinition },
+  { path: inFolder("tenants"), definition: tenantDefinition },
 ];
 
 /** The file's text. */
