@@ -12,6 +12,7 @@ describe("a running lab", () => {
 
   it("differs in what was said otherwise", () => {
     expect(differencesOf(config, { nodes: 3, families: ["ipv6"] })).toEqual(["5 nodes", "ipv4 and ipv6"]);
+    expect(differencesOf(config, { trunk: true })).toEqual(["no trunk"]);
     expect(differencesOf(config, { kubeconfig: "k", demoPods: false })).toEqual([
       "the API of its own",
       "demonstration pods",

@@ -9,7 +9,7 @@ import { createWhereabouts } from "./probing/whereabouts.ts";
 import { type DaemonStatus, labMarkVariable } from "./supervisor/daemon.ts";
 import { freePort, type Lifeline, launchSupervisor, readConfig, supervisorRuns } from "./supervisor/launch.ts";
 import { leaveCluster } from "./supervisor/leave-cluster.ts";
-import { hostEnvironment } from "./supervisor/plan.ts";
+import { hostEnvironment, switchEnvironment } from "./supervisor/plan.ts";
 import { askSupervisor, type SupervisorEvent } from "./supervisor/protocol.ts";
 import { labMark, nameTaken, otherLabOf, tearDown } from "./supervisor/teardown.ts";
 import { readKubeconfig, serverOf } from "./topology/kubeconfig.ts";
@@ -21,6 +21,7 @@ import {
   labConfig,
   layoutOf,
   namespacePath,
+  outsideHosts,
   paths,
   stateFolder,
 } from "./topology/layout.ts";
@@ -39,6 +40,8 @@ export interface LabOptions {
   readonly demoPods?: boolean;
   /** Zones that the nodes get in turn; default none. */
   readonly zones?: readonly string[];
+  /** Whether the nodes have two more links, to a switch that knows VLANs; default false. */
+  readonly trunk?: boolean;
   /** Told of each step of the way. */
   readonly onEvent?: (event: SupervisorEvent) => void;
   /** Leave a lab that does not come up as it is, to look into; default false. */
@@ -63,7 +66,7 @@ export interface Lab {
   probe(probes: readonly ProbeSpec[]): Promise<readonly ProbeOutcome[]>;
   /** Measures the all-pairs matrix. */
   check(): Promise<Matrix>;
-  /** Runs a command in the namespace of `node1`, `central`, `outside` or `namespace/pod` and gives its output. @throws CommandError */
+  /** Runs a command in the namespace of `node1`, `central`, `outside`, `vlan100`, `underlay` or `namespace/pod` and gives its output. @throws CommandError */
   exec(
     target: string,
     command: readonly string[],
@@ -162,7 +165,8 @@ export function differencesOf(
     kubeconfig,
     demoPods,
     zones,
-  }: Pick<LabOptions, "nodes" | "families" | "kubeconfig" | "demoPods" | "zones">,
+    trunk,
+  }: Pick<LabOptions, "nodes" | "families" | "kubeconfig" | "demoPods" | "zones" | "trunk">,
 ): readonly string[] {
   return [
     nodes === undefined || nodes === config.nodes ? "" : `${config.nodes} node${config.nodes === 1 ? "" : "s"}`,
@@ -178,6 +182,7 @@ export function differencesOf(
       : config.zones.length === 0
         ? "no zones"
         : `the zones ${config.zones.join(", ")}`,
+    trunk !== true || config.trunk ? "" : "no trunk",
   ].filter((difference) => difference !== "");
 }
 
@@ -199,6 +204,7 @@ async function configOf(options: LabOptions): Promise<LabConfig> {
     apiPort: await freePort(),
     demoPods: options.demoPods ?? true,
     zones: options.zones ?? [],
+    trunk: options.trunk ?? false,
   });
 }
 
@@ -269,10 +275,20 @@ export async function placeOf(layout: Layout, target: string): Promise<Place> {
     const mark = { [labMarkVariable]: labMark(layout.folder), PATH: systemPath };
     if (host !== undefined)
       return { namespace: namespacePath(host.namespace), env: { ...hostEnvironment(layout, host), ...mark } };
-    if (!target.includes("/"))
-      throw new Error(
-        `there is no ${target}: say central, outside, ${layout.nodes.map(({ name }) => name).join(", ")} or namespace/pod`,
-      );
+    if (target === "underlay") {
+      const env = layout.trunk === undefined ? {} : switchEnvironment(layout, layout.trunk);
+      return { namespace: namespacePath(layout.underlay), env: { ...env, ...mark } };
+    }
+    if (!target.includes("/")) {
+      const known = [
+        "central",
+        "underlay",
+        ...outsideHosts(layout)
+          .concat(layout.nodes)
+          .map(({ name }) => name),
+      ];
+      throw new Error(`there is no ${target}: say ${known.join(", ")} or namespace/pod`);
+    }
     const { namespace, host: node } = await where.pod(target);
     const view = namespace === namespacePath(node.namespace) ? undefined : podView(layout, target.split("/")[0] ?? "");
     return { namespace, env: { ...mark, ...view?.env }, view };

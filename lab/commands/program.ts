@@ -50,6 +50,7 @@ export function program(): Command {
     .addOption(new Option("--ipv6-only", "IPv6 alone").conflicts(["ipv4Only", "dual"]))
     .addOption(new Option("--dual", "both families (the default)").conflicts(["ipv4Only", "ipv6Only"]))
     .option("--zones <zones>", "zones of the nodes, in turn, separated by commas", (text: string) => text.split(","))
+    .option("--trunk", "two more links for each node, to a switch with VLANs and hosts on them")
     .option("--no-demo-pods", "without the demonstration pods")
     .option("--no-check", "without the connectivity matrix at the end")
     .option("--keep", "leave a lab that does not come up as it is, to look into")
@@ -67,7 +68,10 @@ export function program(): Command {
 
   command("status", "the lab's processes, nodes and pods").option("--json", "print JSON").action(guarded(status));
 
-  command("exec <target> <command...>", "run a command in the namespace of node1, central, outside or namespace/pod")
+  command(
+    "exec <target> <command...>",
+    "run a command in the namespace of node1, central, outside, vlan100, underlay or namespace/pod",
+  )
     .passThroughOptions()
     .action(
       guarded(async (target: string, words: readonly string[], { name }: Named) => {
@@ -99,10 +103,10 @@ export function program(): Command {
         ...["from", "to", "port", "protocol", "expect"],
       ]),
     )
-    .option("--from <from>", "namespace/pod, node:NAME or outside")
+    .option("--from <from>", "namespace/pod, node:NAME, outside or, with --trunk, vlan100")
     .option(
       "--to <to>",
-      "namespace/pod, node:NAME, outside, an address, service:, nodeport: or loadbalancer: (see docs/lab.md)",
+      "namespace/pod, node:NAME, outside, an address, service:, nodeport:, loadbalancer: or subnet: (see docs/lab.md)",
     )
     .option("--port <port>", "port", wholeNumber(1, 65_535))
     .addOption(new Option("--protocol <protocol>").choices(["tcp", "udp", "sctp", "icmp"]).default("tcp"))

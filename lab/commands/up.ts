@@ -16,6 +16,7 @@ export interface UpFlags {
   readonly dual?: boolean;
   readonly demoPods: boolean;
   readonly zones?: readonly string[];
+  readonly trunk?: boolean;
   readonly check: boolean;
   readonly keep?: boolean;
   readonly json?: boolean;
@@ -29,12 +30,13 @@ export async function up(flags: UpFlags): Promise<number> {
   const interruption = interruptible();
   let lab: Lab;
   try {
-    const { name, nodes, kubeconfig, demoPods, zones } = flags;
+    const { name, nodes, kubeconfig, demoPods, zones, trunk } = flags;
     lab = await startLab({
       ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(userFolder(), kubeconfig) }),
       ...(nodes === undefined ? {} : { nodes }),
       ...(families === undefined ? {} : { families }),
       ...(zones === undefined ? {} : { zones }),
+      ...(trunk === undefined ? {} : { trunk }),
       name,
       demoPods,
       keepFailed: flags.keep === true,

@@ -4,7 +4,7 @@ import { type PodProcesses, startContainers } from "./containers.ts";
 import type { PodRecord } from "./pod.ts";
 import type { PodView } from "./pod-view.ts";
 import { createSandbox, isAlive, removeSandbox, type SandboxContext } from "./sandbox.ts";
-import { addressesOf, type Sandbox } from "./sandbox-store.ts";
+import { podAddressesOf, type Sandbox } from "./sandbox-store.ts";
 
 /** What a worker reports of its pod; level-triggered, so only the last report counts. */
 export interface PodReport {
@@ -90,7 +90,7 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
 
   function report(problem?: string): void {
     const ready = pod.hostNetwork || sandbox?.state === "ready";
-    const own = sandbox === undefined ? [] : addressesOf(sandbox);
+    const own = sandbox === undefined ? [] : podAddressesOf(sandbox);
     const addresses = pod.hostNetwork ? context.host.addresses : own;
     context.report({
       ...{ pod, addresses, sandboxReady: ready, processes },

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
 
@@ -40,4 +41,18 @@ const resultShape = z.object({ ips: z.array(z.object({ address: z.string() })).d
 export function addressesOf(sandbox: Sandbox): string[] {
   const parsed = resultShape.safeParse(sandbox.result ?? {});
   return parsed.success ? parsed.data.ips.map(({ address }) => address.split("/")[0] ?? address) : [];
+}
+
+/** `status.podIPs`: of the addresses that CNI gave the sandbox the first of each family, as a runtime reports them. */
+export function podAddressesOf(sandbox: Sandbox): string[] {
+  const addresses = addressesOf(sandbox);
+  return addresses.filter((address, index) => addresses.findIndex((other) => isIP(other) === isIP(address)) === index);
+}
+
+/** The addresses that the sandbox's pod has in its subnet, by which its tenant knows it: the last of each family. */
+export function subnetAddressesOf(sandbox: Sandbox): string[] {
+  const addresses = addressesOf(sandbox);
+  return addresses.filter(
+    (address, index) => addresses.findLastIndex((other) => isIP(other) === isIP(address)) === index,
+  );
 }

@@ -1,28 +1,29 @@
 import { parseArgs } from "node:util";
 import { serveControl } from "../control/server.ts";
 import { createProber } from "../probe/index.ts";
-import { outsideIdentity, outsidePort } from "../topology/host-ports.ts";
+import { outsidePort } from "../topology/host-ports.ts";
 import { namespacePath } from "../topology/layout.ts";
 
-/** The host outside the cluster: probe servers on its port, and a prober. */
+/** The hosts outside the cluster, `NAME=NAMESPACE` each: probe servers on their port, and a prober for all of them. */
 const { values } = parseArgs({
-  options: { namespace: { type: "string" }, control: { type: "string" } },
+  options: { host: { type: "string", multiple: true }, control: { type: "string" } },
 });
-const { namespace, control } = values;
-if (namespace === undefined || control === undefined) throw new Error("--namespace and --control are needed");
+const { host = [], control } = values;
+if (host.length === 0 || control === undefined) throw new Error("--host and --control are needed");
 
 const prober = createProber();
-prober.serve({
-  namespace: namespacePath(namespace),
-  identity: outsideIdentity,
-  ports: [
-    { protocol: "tcp", port: outsidePort },
-    { protocol: "udp", port: outsidePort },
-    { protocol: "sctp", port: outsidePort },
-  ],
-});
-await serveControl({
-  socket: control,
-  prober,
-  namespaceOf: (from) => (from === "host" ? namespacePath(namespace) : undefined),
-});
+const namespaces = new Map<string, string>();
+for (const text of host) {
+  const [name = "", namespace = ""] = text.split("=");
+  namespaces.set(name, namespacePath(namespace));
+  prober.serve({
+    namespace: namespacePath(namespace),
+    identity: name,
+    ports: [
+      { protocol: "tcp", port: outsidePort },
+      { protocol: "udp", port: outsidePort },
+      { protocol: "sctp", port: outsidePort },
+    ],
+  });
+}
+await serveControl({ socket: control, prober, namespaceOf: (from) => namespaces.get(from) });

@@ -4,10 +4,10 @@ const verdict = z.enum(["connected", "refused", "dropped", "error"]);
 
 /** One probe as `lab probe --file` takes it. */
 export const probeSpec = z.strictObject({
-  /** `namespace/pod`, `node:NAME` or `outside`. */
+  /** `namespace/pod`, `node:NAME`, `outside` or a host on a VLAN of the trunk, such as `vlan100`. */
   from: z.string().min(1),
   /**
-   * `namespace/pod`, `node:NAME`, `outside`, an address, or of a Service `service:namespace/name[:PORT]`,
+   * `namespace/pod` (`subnet:namespace/pod`: by the address in its subnet), `node:NAME`, `outside`, `vlan100`, an address, or of a Service `service:namespace/name[:PORT]`,
    * `nodeport:NODE:namespace/name[:PORT]`, `loadbalancer:namespace/name[:PORT]` (PORT: name or number, else the first).
    */
   to: z.string().min(1),

@@ -1,6 +1,6 @@
 import { sendProbes } from "../control/client.ts";
 import type { ControlProbe } from "../control/protocol.ts";
-import { type Layout, paths } from "../topology/layout.ts";
+import { type Layout, outsideHosts, paths } from "../topology/layout.ts";
 import type { Probe, ProbeOutcome } from "./probe-spec.ts";
 import { createWhereabouts, type Whereabouts } from "./whereabouts.ts";
 
@@ -65,11 +65,13 @@ async function resolve(
   { from, to, port, protocol, family, timeoutMs }: Probe,
 ): Promise<{ readonly socket: string; readonly request: ControlProbe }> {
   const origin = where.host(from);
-  const host = origin ?? (await where.pod(from)).host;
+  // One prober serves all hosts that are not the cluster's.
+  const isOutside = origin !== undefined && outsideHosts(layout).includes(origin);
+  const host = isOutside ? layout.outside : (origin ?? (await where.pod(from)).host);
   const target = await where.target(to, family);
   const wantedPort = port ?? target.port;
   const request: ControlProbe = {
-    from: origin === undefined ? from : "host",
+    from: isOutside ? origin.name : origin === undefined ? from : "host",
     to: target.address,
     protocol,
     timeoutMs,

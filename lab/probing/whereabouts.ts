@@ -1,16 +1,19 @@
 import { isIP } from "node:net";
 import type { KubeClient, Resource } from "@ovenbird/kube";
 import { z } from "zod";
-import { addressesOf, readSandboxes } from "../kubelet/sandbox-store.ts";
+import { podAddressesOf, readSandboxes, subnetAddressesOf } from "../kubelet/sandbox-store.ts";
 import { nodeFiles } from "../supervisor/plan.ts";
-import { type Family, type Host, type Layout, namespacePath, paths } from "../topology/layout.ts";
+import { type Family, type Host, type Layout, namespacePath, outsideHosts, paths } from "../topology/layout.ts";
 
 /** Where a pod runs: its host, and the namespace it has there. */
 export interface PodPlace {
   readonly host: Host;
   /** Path of its network namespace. */
   readonly namespace: string;
+  /** Those of its status. */
   readonly addresses: readonly string[];
+  /** Those that it has in its subnet; others where it is in a tenant other than `default`. */
+  readonly subnetAddresses: readonly string[];
 }
 
 /** Finds pods, services and hosts by the names that people use for them. */
@@ -43,6 +46,8 @@ const serviceShape = z.object({
 });
 /** `service:ns/name[:port]`, `loadbalancer:ns/name[:port]`, `nodeport:node1:ns/name[:port]`; the port by name or number. */
 const serviceTarget = /^(?:(service|loadbalancer):|nodeport:([^:]+):)([^:]+\/[^:]+)(?::([^:]+))?$/;
+/** `subnet:ns/name`: a pod by the address that its own tenant knows. */
+const subnetTarget = /^subnet:([^:]+\/[^:]+)$/;
 
 export function createWhereabouts(layout: Layout): Whereabouts {
   let client: KubeClient | undefined;
@@ -61,7 +66,8 @@ export function createWhereabouts(layout: Layout): Whereabouts {
         sandboxed.set(`${sandbox.pod.namespace}/${sandbox.pod.name}`, {
           host,
           namespace: namespacePath(sandbox.namespace),
-          addresses: addressesOf(sandbox),
+          addresses: podAddressesOf(sandbox),
+          subnetAddresses: subnetAddressesOf(sandbox),
         });
 
   async function pod(key: string): Promise<PodPlace> {
@@ -74,14 +80,15 @@ export function createWhereabouts(layout: Layout): Whereabouts {
     const { spec, status } = podShape.parse(await fetch("pods", key));
     const host = layout.nodes.find(({ name }) => name === spec.nodeName);
     if (host === undefined || !spec.hostNetwork) throw new Error(`pod ${key} does not run here yet`);
-    const place = { host, namespace: namespacePath(host.namespace), addresses: status.podIPs.map(({ ip }) => ip) };
+    const addresses = status.podIPs.map(({ ip }) => ip);
+    const place = { host, namespace: namespacePath(host.namespace), addresses, subnetAddresses: addresses };
     sandboxed.set(key, place);
     return place;
   }
 
   function host(name: string): Host | undefined {
     const plain = name.replace(/^node:/, "");
-    return [layout.central, layout.outside, ...layout.nodes].find((candidate) => candidate.name === plain);
+    return [layout.central, ...outsideHosts(layout), ...layout.nodes].find((candidate) => candidate.name === plain);
   }
 
   interface Target {
@@ -110,6 +117,8 @@ export function createWhereabouts(layout: Layout): Whereabouts {
   async function targetOf(to: string): Promise<Target> {
     if (isIP(to) !== 0) return { addresses: [to] };
     if (to === layout.outside.name) return { addresses: layout.outside.internet };
+    const [, inSubnet] = subnetTarget.exec(to) ?? [];
+    if (inSubnet !== undefined) return { addresses: (await pod(inSubnet)).subnetAddresses };
     return (await serviceTargetOf(to)) ?? { addresses: host(to)?.addresses ?? (await pod(to)).addresses };
   }
 

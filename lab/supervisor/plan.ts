@@ -3,9 +3,10 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { podTokenFiles } from "../kubelet/pod-view.ts";
 import { identity } from "../topology/certificates.ts";
-import { type Host, hostPort, type Layout, paths, ports } from "../topology/layout.ts";
+import { type Host, hostPort, type Layout, outsideHosts, paths, ports, type Trunk } from "../topology/layout.ts";
 import { centralEndpoint } from "../topology/network.ts";
 import { run } from "../topology/run.ts";
+import { trunkSwitchCommand } from "../topology/trunk.ts";
 import type { DaemonSpec } from "./daemon.ts";
 import { launcher } from "./programs.ts";
 
@@ -59,10 +60,16 @@ export function hostEnvironment(layout: Layout, host: Host): Record<string, stri
   };
 }
 
+/** Variables by which the OVS tools find the daemons of the trunk's switch. */
+export function switchEnvironment(layout: Layout, { folder }: Trunk): Record<string, string> {
+  return { OVS_RUNDIR: folder, OVS_LOGDIR: paths(layout.folder).logs, OVS_DBDIR: folder };
+}
+
 /** All processes of a lab, in the order of their dependencies. */
 export function daemonsOf(layout: Layout): DaemonSpec[] {
   return [
     ...centralDaemons(layout),
+    ...switchDaemons(layout),
     ...kubernetesDaemons(layout),
     ...layout.nodes.flatMap((node) => nodeDaemons(layout, node)),
   ];
@@ -107,6 +114,32 @@ function centralDaemons(layout: Layout): DaemonSpec[] {
       ],
       ready: { kind: "file", path: join(folder, "ovn-northd.pid") },
       after: ["northbound", "southbound"],
+    },
+  ];
+}
+
+/** The switch of the trunk. */
+function switchDaemons(layout: Layout): DaemonSpec[] {
+  const { trunk, underlay: namespace } = layout;
+  if (trunk === undefined) return [];
+  const { folder } = trunk;
+  const env = switchEnvironment(layout, trunk);
+  const database = join(folder, "conf.db");
+  const socket = join(folder, "db.sock");
+  return [
+    {
+      ...{ name: "switch.ovsdb-server", namespace, env },
+      prepare: () => createDatabase(database, schemas.openVswitch),
+      command: ["ovsdb-server", database, `--remote=punix:${socket}`, ...ovsOptions(folder, "ovsdb-server")],
+      ready: { kind: "socket", path: socket },
+      after: [],
+    },
+    {
+      ...{ name: "switch.ovs-vswitchd", namespace, env },
+      prepare: () => run(trunkSwitchCommand(layout), { env }).then(() => undefined),
+      command: ["ovs-vswitchd", `unix:${socket}`, "--disable-system", ...ovsOptions(folder, "ovs-vswitchd")],
+      ready: { kind: "file", path: join(folder, "ovs-vswitchd.pid") },
+      after: ["switch.ovsdb-server"],
     },
   ];
 }
@@ -219,10 +252,8 @@ function kubernetesDaemons(layout: Layout): DaemonSpec[] {
       name: "outside",
       command: [
         ...program("lab/outside/main.ts"),
-        "--namespace",
-        outside.namespace,
-        "--control",
-        controlSocket(outside),
+        ...outsideHosts(layout).flatMap(({ name, namespace }) => ["--host", `${name}=${namespace}`]),
+        ...["--control", controlSocket(outside)],
       ],
       ready: { kind: "socket", path: controlSocket(outside) },
       after: [],

@@ -156,7 +156,7 @@ ${logTail(name)}`);
     {
       key: "controller",
       title: "Controller",
-      work: () => allReady(named("controller", "outside")).then(() => undefined),
+      work: () => allReady(named("controller", "outside", "switch.ovs-vswitchd")).then(() => undefined),
     },
     ...layout.nodes.map((node) => ({
       key: node.name,
@@ -211,9 +211,10 @@ ${logTail(name)}`);
 async function foundations(layout: Layout): Promise<string | undefined> {
   const { pids, logs, podLogs, kubeconfig } = paths(layout.folder);
   await Promise.all(
-    [pids, logs, podLogs, layout.central.folder, layout.outside.folder].map((folder) =>
-      mkdir(folder, { recursive: true, mode: 0o700 }),
-    ),
+    [
+      ...[pids, logs, podLogs, layout.central.folder, layout.outside.folder],
+      ...(layout.trunk === undefined ? [] : [layout.trunk.folder]),
+    ].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })),
   );
   for (const node of layout.nodes) {
     const files = nodeFiles(node);

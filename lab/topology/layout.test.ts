@@ -19,6 +19,19 @@ describe("layout", () => {
     expect(layout.nodes[0]?.addresses).toEqual(["fd00:172:18::b"]);
   });
 
+  it("has a trunk only where it was asked for, with addresses of its own for everybody on it", () => {
+    expect(layoutOf(config, "/state/a").trunk).toBeUndefined();
+    const { trunk } = layoutOf({ ...config, trunk: true }, "/state/a");
+    expect(trunk?.nodeAddresses).toEqual([
+      ["172.19.0.11", "fd00:172:19::b"],
+      ["172.19.0.12", "fd00:172:19::c"],
+    ]);
+    expect(trunk?.hosts.map(({ name, addresses, gateways }) => [name, ...addresses, ...gateways])).toEqual([
+      ["vlan100", "172.30.100.10", "fd00:172:30:100::a", "172.30.100.1", "fd00:172:30:100::1"],
+      ["vlan200", "172.30.200.10", "fd00:172:30:200::a", "172.30.200.1", "fd00:172:30:200::1"],
+    ]);
+  });
+
   it.each(["a", "a-b", "lab2"])("takes the name %s", (name) => {
     expect(labConfig.safeParse({ ...config, name }).success).toBe(true);
   });

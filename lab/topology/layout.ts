@@ -23,6 +23,8 @@ export const labConfig = z.object({
   demoPods: z.boolean(),
   /** Zones that the nodes get in turn; none by default. */
   zones: z.array(z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/)).default([]),
+  /** Whether the nodes have two more links each, to a switch that knows VLANs; see `Trunk`. */
+  trunk: z.boolean().default(false),
 });
 export type LabConfig = z.infer<typeof labConfig>;
 export type Family = LabConfig["families"][number];
@@ -57,6 +59,29 @@ export interface Host {
   readonly folder: string;
 }
 
+/** A host that is on one VLAN and nowhere else; its default gateway is `outside`. */
+export interface VlanHost extends Host {
+  readonly vlan: number;
+  /** The addresses of `outside` on that VLAN, in the order of `addresses`. */
+  readonly gateways: readonly string[];
+}
+
+/**
+ * A second machine room: `eth1` and `eth2` of each node lead to a switch that carries what is not tagged and some VLANs.
+ * On what is not tagged each node has an address on `eth1`; on the VLANs there are hosts. `outside` is the router of all.
+ */
+export interface Trunk {
+  /** The nodes' addresses on `eth1`, in the order of the nodes; prefix lengths are `prefixLengths`. */
+  readonly nodeAddresses: readonly (readonly string[])[];
+  /** Those of `outside` on what is not tagged. */
+  readonly outsideAddresses: readonly string[];
+  readonly hosts: readonly VlanHost[];
+  /** Of all networks on it, in the order of the families. */
+  readonly prefixLengths: readonly number[];
+  /** Where the switch's own daemons' files lie. */
+  readonly folder: string;
+}
+
 export interface Layout {
   readonly config: LabConfig;
   readonly folder: string;
@@ -65,6 +90,7 @@ export interface Layout {
   /** The world outside the cluster, and the nodes' default gateway. */
   readonly outside: Host & { readonly internet: readonly string[] };
   readonly nodes: readonly Host[];
+  readonly trunk: Trunk | undefined;
   readonly prefixLengths: readonly number[];
   readonly clusterCidrs: readonly string[];
   readonly joinCidrs: readonly string[];
@@ -79,6 +105,9 @@ const byFamily = {
   ipv4: {
     host: (number: number) => `172.18.${number >> 8}.${number & 255}`,
     prefixLength: 16,
+    data: (number: number) => `172.19.0.${number}`,
+    vlan: (tag: number, number: number) => `172.30.${tag}.${number}`,
+    trunkPrefixLength: 24,
     internet: "203.0.113.10",
     clusterCidr: "10.244.0.0/16",
     joinCidr: "100.64.0.0/16",
@@ -89,6 +118,9 @@ const byFamily = {
   ipv6: {
     host: (number: number) => `fd00:172:18::${number.toString(16)}`,
     prefixLength: 64,
+    data: (number: number) => `fd00:172:19::${number.toString(16)}`,
+    vlan: (tag: number, number: number) => `fd00:172:30:${tag}::${number.toString(16)}`,
+    trunkPrefixLength: 64,
     internet: "2001:db8:113::10",
     clusterCidr: "fd00:10:244::/48",
     joinCidr: "fd98::/64",
@@ -97,6 +129,13 @@ const byFamily = {
     nodePrefix: "64",
   },
 } as const;
+
+/** The VLANs on which there is a host. Each has networks of its own: 172.30.<tag>.0/24, fd00:172:30:<tag>::/64. */
+const vlans = [100, 200] as const;
+const vlanRouterNumber = 1;
+const vlanHostNumber = 10;
+const outsideNumber = 1;
+const firstNodeNumber = 11;
 
 /** A unix socket's path has room for 107 bytes; the longest of ours below the state folder takes about 50. */
 const longestStateFolderBytes = 55;
@@ -117,8 +156,9 @@ export function layoutOf(config: LabConfig, folder: string): Layout {
     folder,
     underlay: `${namespacePrefix(config.name)}underlay`,
     central: host("central", 2),
-    outside: { ...host("outside", 1), internet: families.map((family) => family.internet) },
-    nodes: Array.from({ length: config.nodes }, (_, index) => host(`node${index + 1}`, 11 + index)),
+    outside: { ...host("outside", outsideNumber), internet: families.map((family) => family.internet) },
+    nodes: Array.from({ length: config.nodes }, (_, index) => host(`node${index + 1}`, firstNodeNumber + index)),
+    trunk: config.trunk ? trunkOf(config, folder) : undefined,
     prefixLengths: families.map((family) => family.prefixLength),
     clusterCidrs: families.map((family) => family.clusterCidr),
     joinCidrs: families.map((family) => family.joinCidr),
@@ -127,6 +167,31 @@ export function layoutOf(config: LabConfig, folder: string): Layout {
     dnsServiceAddresses: families.map((family) => family.service(10)),
     nodePrefixes: families.map((family) => family.nodePrefix),
   };
+}
+
+function trunkOf(config: LabConfig, folder: string): Trunk {
+  const families = config.families.map((family) => byFamily[family]);
+  return {
+    nodeAddresses: Array.from({ length: config.nodes }, (_, index) =>
+      families.map((family) => family.data(firstNodeNumber + index)),
+    ),
+    outsideAddresses: families.map((family) => family.data(outsideNumber)),
+    hosts: vlans.map((vlan) => ({
+      name: `vlan${vlan}`,
+      namespace: `${namespacePrefix(config.name)}vlan${vlan}`,
+      vlan,
+      addresses: families.map((family) => family.vlan(vlan, vlanHostNumber)),
+      gateways: families.map((family) => family.vlan(vlan, vlanRouterNumber)),
+      folder: join(folder, `vlan${vlan}`),
+    })),
+    prefixLengths: families.map((family) => family.trunkPrefixLength),
+    folder: join(folder, "switch"),
+  };
+}
+
+/** The hosts that are not the cluster's and have a prober: the world outside, and those on VLANs. */
+export function outsideHosts({ outside, trunk }: Layout): readonly Host[] {
+  return [outside, ...(trunk?.hosts ?? [])];
 }
 
 /** The zone of a node: the zones are handed out in turn. */

@@ -70,3 +70,16 @@ it("the namespaces of a lab whose name only begins alike are another's", async (
     await run(["ip", "netns", "delete", other]);
   }
 });
+
+it("a trunk is more links in the same namespaces, and a namespace for each host on a VLAN", async () => {
+  const trunked = layoutOf({ ...layout.config, trunk: true }, folder);
+  await buildNetwork(trunked);
+  expect(existingNamespaces(name)).toHaveLength(7);
+  const linksOf = async (namespace: string) =>
+    (await run(["ip", "-n", namespace, "-brief", "link"])).split("\n").map((line) => line.split(/[\s@]/)[0]);
+  expect(await linksOf(trunked.nodes[0]?.namespace ?? "")).toEqual(expect.arrayContaining(["eth0", "eth1", "eth2"]));
+  expect(await linksOf(trunked.outside.namespace)).toEqual(expect.arrayContaining(["eth1", "vlan100", "vlan200"]));
+  // Nobody forwards on it but the switch, which is a process.
+  const bridged = await run(["ip", "-n", trunked.underlay, "-brief", "link", "show", "master", "br0"]);
+  expect(bridged).not.toContain("eth1");
+});
