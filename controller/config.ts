@@ -56,6 +56,10 @@ const options = {
     flags: "--service-cidr <cidrs>",
     description: "the services' networks, as the API server has them (default 10.96.0.0/16,fd00:10:96::/112)",
   },
+  infrastructureCidr: {
+    flags: "--infrastructure-cidr <cidrs>",
+    description: "addresses of tenants' pods that are one of a kind (default 100.80.0.0/12,fd97::/64)",
+  },
   nodePortRange: {
     flags: "--node-port-range <first-last>",
     description: "as the API server has it (default 30000-32767)",
@@ -99,6 +103,7 @@ const shape = z.strictObject({
   nodePrefix: z.unknown().optional(),
   joinCidr: z.unknown().optional(),
   serviceCidr: z.unknown().optional(),
+  infrastructureCidr: z.unknown().optional(),
   nodePortRange: z.unknown().optional(),
   mtu: z.unknown().optional(),
   bindAddress: z
@@ -213,6 +218,7 @@ export async function loadConfig(
         ["nodePrefix", merged.nodePrefix],
         ["joinCidr", merged.joinCidr],
         ["serviceCidr", merged.serviceCidr],
+        ["infrastructureCidr", merged.infrastructureCidr],
         ["nodePortRange", merged.nodePortRange],
         ["mtuBytes", merged.mtu],
       ] as const

@@ -47,6 +47,19 @@ const wrong: readonly (readonly [string, unknown, NetworkConfigProblemCode, RegE
     "OVERLAPPING_CIDRS",
     /services' network 10\.96\.0\.0\/16 overlaps 10\.0\.0\.0\/8/,
   ],
+  ["no infrastructure network of a family", { infrastructureCidr: "fd97::/64" }, "INFRASTRUCTURE_CIDR_MISSING", /IPv4/],
+  [
+    "an infrastructure network without room",
+    { infrastructureCidr: "100.80.0.0/16,fd97::/64" },
+    "INFRASTRUCTURE_CIDR_TOO_SMALL",
+    /100\.80\.0\.0\/16 is longer than \/15/,
+  ],
+  [
+    "an infrastructure network inside of the join network",
+    { joinCidr: "100.64.0.0/10,fd98::/64" },
+    "OVERLAPPING_CIDRS",
+    /infrastructure network 100\.80\.0\.0\/12 overlaps 100\.64\.0\.0\/10/,
+  ],
   ["node ports that are no range", { nodePortRange: "30000" }, "INVALID_PORT_RANGE", /"30000"/],
   ["node ports the wrong way round", { nodePortRange: "32000-31000" }, "INVALID_PORT_RANGE", /32000-31000/],
   ["node ports among the hosts' own", { nodePortRange: "30000-40000" }, "INVALID_PORT_RANGE", /1-32767/],
@@ -87,6 +100,7 @@ describe("the network configuration", () => {
     const [family, ...others] = parsed({ clusterCidr: "fd00::/56" }).families;
     expect(others).toEqual([]);
     expect(family).toMatchObject({ family: 6, nodePrefixLength: 64, join: { text: "fd98::/64" } });
+    expect(parsed({ clusterCidr: "fd00::/56" }).infrastructure.map(({ text }) => text)).toEqual(["fd97::/64"]);
     expect(parsed({ clusterCidr: "10.0.0.0/16", nodePrefix: "25" }).families[0]?.nodePrefixLength).toBe(25);
   });
 

@@ -22,6 +22,8 @@ export const networkConfigProblemCodes = {
   NODE_PREFIX_MISSING: "No prefix length for the blocks of one of the cluster's networks.",
   JOIN_CIDR_MISSING: "No join network for a family that the cluster uses.",
   JOIN_CIDR_TOO_SMALL: "The join network has no room for a gateway router.",
+  INFRASTRUCTURE_CIDR_MISSING: "No infrastructure network for a family that the cluster uses.",
+  INFRASTRUCTURE_CIDR_TOO_SMALL: "The infrastructure network has no room for tenants' links and pods.",
   INVALID_PORT_RANGE: "The range of node ports is none, or holds ports that hosts use otherwise.",
   INVALID_MTU: "The MTU is outside of what the configured address families need.",
 } as const satisfies Record<string, string>;
@@ -30,7 +32,7 @@ export type NetworkConfigProblemCode = keyof typeof networkConfigProblemCodes;
 
 export interface NetworkConfigProblem {
   readonly code: NetworkConfigProblemCode;
-  /** The field at fault: `clusterCidr`, `nodePrefix`, `joinCidr`, `serviceCidr`, `nodePortRange` or `mtuBytes`. */
+  /** The field at fault: `clusterCidr`, `nodePrefix`, `joinCidr`, `infrastructureCidr`, `serviceCidr`, `nodePortRange` or `mtuBytes`. */
   readonly field: string;
   readonly message: string;
 }
@@ -63,6 +65,8 @@ export interface NetworkConfig {
   /** One or two, IPv4 first. */
   readonly families: readonly FamilyNetwork[];
   readonly services: ServiceNetwork;
+  /** Addresses that are one of a kind in the cluster, for pods of tenants: one network for each of `families`, in their order. */
+  readonly infrastructure: readonly Cidr[];
   /** How many nodes the smallest of the networks has room for. */
   readonly maxNodes: number;
   readonly mtuBytes: number;
@@ -93,6 +97,7 @@ export const networkConfigInput = z.strictObject({
   /** IPv4 first; one number is enough for one family. */
   nodePrefix: listOfNumbers.optional(),
   joinCidr: listOfText.default(["100.64.0.0/16", "fd98::/64"]),
+  infrastructureCidr: listOfText.default(["100.80.0.0/12", "fd97::/64"]),
   serviceCidr: listOfText.default(["10.96.0.0/16", "fd00:10:96::/112"]),
   nodePortRange: z.string().default("30000-32767"),
   mtuBytes: z.coerce.number().int().default(1400),
@@ -213,9 +218,42 @@ function serviceNetworks(services: readonly Cidr[], families: readonly FamilyNet
   });
 }
 
+/** Tenants' links take the first 2^16 numbers, and slices for pods as many again at least. */
+const leastInfrastructureBits = 17;
+
+/** The infrastructure networks of the families that the cluster has. */
+function infrastructureNetworks(
+  infrastructure: readonly Cidr[],
+  families: readonly FamilyNetwork[],
+  services: readonly Cidr[],
+  report: Report,
+): Cidr[] {
+  const field = "infrastructureCidr";
+  return families.flatMap(({ family, cluster, join }) => {
+    const network = infrastructure.find((cidr) => cidr.family === family);
+    if (network === undefined) {
+      report(
+        "INFRASTRUCTURE_CIDR_MISSING",
+        field,
+        `no IPv${family} infrastructure network is given, but ${cluster.text} needs one`,
+      );
+      return [];
+    }
+    if (bitsOf(family) - network.prefixLength < leastInfrastructureBits) {
+      const longest = bitsOf(family) - leastInfrastructureBits;
+      report("INFRASTRUCTURE_CIDR_TOO_SMALL", field, `${network.text} is longer than /${longest}, and too small`);
+    }
+    const other = [cluster, join, ...services].find((cidr) => overlap(cidr, network));
+    if (other !== undefined) {
+      report("OVERLAPPING_CIDRS", field, `the infrastructure network ${network.text} overlaps ${other.text}`);
+    }
+    return [network];
+  });
+}
+
 /**
- * Checks the configured networks and makes the model that all address arithmetic uses. Only the join and service
- * networks of families that the cluster has count, so the defaults serve single-stack clusters too.
+ * Checks the configured networks and makes the model that all address arithmetic uses. Only the join, service and
+ * infrastructure networks of families that the cluster has count, so the defaults serve single-stack clusters too.
  * @returns all problems found, not only the first
  */
 export function parseNetworkConfig(input: unknown): NetworkConfigResult {
@@ -230,10 +268,11 @@ export function parseNetworkConfig(input: unknown): NetworkConfigResult {
   }
   const problems: NetworkConfigProblem[] = [];
   const report: Report = (code, field, message) => problems.push({ code, field, message });
-  const { clusterCidr, joinCidr, serviceCidr, nodePortRange, nodePrefix, mtuBytes } = parsed.data;
+  const { clusterCidr, joinCidr, infrastructureCidr, serviceCidr, nodePortRange, nodePrefix, mtuBytes } = parsed.data;
   const clusters = parseCidrs(clusterCidr, "clusterCidr", report);
   const joins = parseCidrs(joinCidr, "joinCidr", report);
   const serviceCidrs = parseCidrs(serviceCidr, "serviceCidr", report);
+  const infrastructureCidrs = parseCidrs(infrastructureCidr, "infrastructureCidr", report);
   if (clusterCidr.length === 0) report("INVALID_CIDR", "clusterCidr", "no network is given for the cluster");
   const families = clusters.flatMap((cluster) => {
     const join = joins.find(({ family }) => family === cluster.family);
@@ -245,6 +284,10 @@ export function parseNetworkConfig(input: unknown): NetworkConfigResult {
     cidrs: serviceNetworks(serviceCidrs, families, report),
     nodePorts: parseNodePorts(nodePortRange, report),
   };
+  // One that is itself wrong has been reported already.
+  const infrastructure = problems.some(({ field }) => field === "infrastructureCidr")
+    ? []
+    : infrastructureNetworks(infrastructureCidrs, families, services.cidrs, report);
   const least = Math.max(...clusters.map(({ family }) => leastMtuBytes[family]), leastMtuBytes[4]);
   if (mtuBytes < least || mtuBytes > 65_535) {
     report("INVALID_MTU", "mtuBytes", `${mtuBytes} is not between ${least} and 65535`);
@@ -252,13 +295,14 @@ export function parseNetworkConfig(input: unknown): NetworkConfigResult {
   if (problems.length > 0) return { kind: "invalid", problems };
   return {
     kind: "valid",
-    network: { families, services, maxNodes: Math.min(...families.map(roomForNodes)), mtuBytes },
+    network: { families, services, infrastructure, maxNodes: Math.min(...families.map(roomForNodes)), mtuBytes },
   };
 }
 
 /** Whether an address (without prefix) lies in one of the cluster's own networks. */
-export function isInCluster({ families, services }: NetworkConfig, address: string): boolean {
+export function isInCluster(network: NetworkConfig, address: string): boolean {
+  const { families, services, infrastructure } = network;
   const parsed = parseAddress(address);
-  const networks = [...families.flatMap(({ cluster, join }) => [cluster, join]), ...services.cidrs];
-  return parsed !== undefined && networks.some((network) => contains(network, parsed));
+  const networks = [...families.flatMap(({ cluster, join }) => [cluster, join]), ...services.cidrs, ...infrastructure];
+  return parsed !== undefined && networks.some((cidr) => contains(cidr, parsed));
 }

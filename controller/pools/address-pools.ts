@@ -26,7 +26,7 @@ import { rangesOfNetworks, rangesOfNode } from "./reserved-ranges.ts";
 export interface AddressPoolsOptions {
   readonly client: Pick<KubeClient, "patch">;
   readonly recorder: Pick<EventRecorder, "event">;
-  readonly network: Pick<NetworkConfig, "families" | "services">;
+  readonly network: Pick<NetworkConfig, "families" | "services" | "infrastructure">;
   readonly services: Observable<ReflectorEvent<BalancedService>>;
   readonly nodes: Observable<ReflectorEvent<NodeRecord>>;
   readonly pools: Observable<ReflectorEvent<AddressPoolRecord>>;

@@ -4,8 +4,13 @@ import type { NodeRecord } from "../state/node.ts";
 import { type AddressRange, rangeOfCidr } from "./address-range.ts";
 
 /** The networks that the cluster itself uses. */
-export function rangesOfNetworks({ families, services }: Pick<NetworkConfig, "families" | "services">): AddressRange[] {
-  return [...families.flatMap(({ cluster, join }) => [cluster, join]), ...services.cidrs].map(rangeOfCidr);
+export function rangesOfNetworks({
+  families,
+  services,
+  infrastructure,
+}: Pick<NetworkConfig, "families" | "services" | "infrastructure">): AddressRange[] {
+  const routed = families.flatMap(({ cluster, join }) => [cluster, join]);
+  return [...routed, ...services.cidrs, ...infrastructure].map(rangeOfCidr);
 }
 
 /** A node's own addresses, its next hops, and of its IPv4 networks the network's and the broadcast address. */
