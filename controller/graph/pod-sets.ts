@@ -1,7 +1,7 @@
 import type { Uuid } from "ovsdb-client-ts";
 import type { Family } from "../ipam/address.ts";
 import type { Direction, TransportProtocol } from "../state/policy.ts";
-import { namedPortKey, type PodSelector, podSelector } from "../state/selector.ts";
+import { namedPortKey, type PodSelector, podSelector, tenantKey } from "../state/selector.ts";
 import { addressSet } from "../translate/address-set.ts";
 import type { Bundle, Owner } from "../translate/desired.ts";
 import { podGroup, podSelectorBundle, podSelectorOwner } from "../translate/pod-group.ts";
@@ -13,17 +13,29 @@ import { createSelectorIndex, type Selection, type SelectorIndex } from "./selec
 import { noteChange, type PolicyUses, type SetChanges, UseCounts, type UsedSet } from "./used-set.ts";
 
 /**
- * What a policy asks of the pods of a selector: a port group of them, their addresses of a family, that they are isolated in a
- * direction, that they are known as subjects, or (by its key among labels) which numbers they give to a port.
+ * What a policy asks of the pods of a selector: a port group of them, their addresses of a family (those that are one of a kind in
+ * the cluster, or their own), that they are isolated in a direction, that they are known as subjects, or which numbers they give to
+ * a port, resp. of which tenants they are (by its key among labels).
  */
-export type PodSetUse = "group" | Family | Direction | "subject" | `#${string}`;
+export type PodSetUse = "group" | Family | OwnAddresses | Direction | "subject" | `#${string}`;
+
+type OwnAddresses = "own4" | "own6";
+const ownUses: Readonly<Record<Family, OwnAddresses>> = { 4: "own4", 6: "own6" };
+const ownFamilies: Readonly<Partial<Record<PodSetUse, Family>>> = { own4: 4, own6: 6 };
 
 /** The pods of a selector. */
 export interface PodSet extends UsedSet<PodSetUse> {
   readonly group: PortGroup;
+  /** @param own whether of the pods' own addresses */
+  addresses(family: Family, own: boolean): PodAddresses;
+}
+
+/** The set of the pods' addresses of a family: what has to be asked for, and the row. */
+export interface PodAddresses {
+  readonly use: PodSetUse;
   /** Without `$`. */
-  addressSetName(family: Family): string;
-  addressSetUuid(family: Family): Uuid;
+  readonly name: string;
+  readonly uuid: Uuid;
 }
 
 /** The port groups and address sets of pods' selectors, and which pods are in them. */
@@ -32,7 +44,9 @@ export interface PodSets {
   of(selector: PodSelector): PodSet;
   /** The numbers that the pods selected give to a port; noted as asked for. */
   numbers(selector: PodSelector, protocol: TransportProtocol, name: string, uses: PolicyUses): PortNumbers;
-  /** Policies that asked for numbers which are others now than at the last time. */
+  /** The tenants of those selected whose own addresses others may have as well, sorted; noted as asked for. */
+  tenants(selector: PodSelector, uses: PolicyUses): readonly string[];
+  /** Policies that asked for numbers or tenants which are others now than at the last time. */
   takeRenumbered(): ReadonlySet<string>;
   /** Brings up to date what pods are members of. @returns those for which it changed */
   flushPlaces(): readonly string[];
@@ -45,13 +59,13 @@ const guard = ({ uuid }: PortGroup): PodPlace => Object.freeze({ table: "Port_Gr
 const isolated = { ingress: guard(isolatedGroups.ingress), egress: guard(isolatedGroups.egress) };
 const subject = guard(subjectsGroup);
 
-/** Which numbers the pods of a set give to a port. */
+/** Which values the pods of a set have under a key: the numbers that they give to a port, or their tenants. */
 interface Numbering {
-  readonly portKey: string;
-  readonly classesByNumber: Map<string, number>;
+  readonly key: string;
+  readonly classesByValue: Map<string, number>;
   readonly askers: Set<string>;
-  /** What was answered last. */
-  answer: PortNumbers;
+  /** What was answered last, as text. */
+  answer: string;
 }
 
 class UsedPodSet implements PodSet {
@@ -64,7 +78,7 @@ class UsedPodSet implements PodSet {
   bundle: Bundle | undefined;
   readonly #onChange: (set: UsedPodSet) => void;
   readonly #places = new Map<PodSetUse, PodPlace>();
-  readonly #addressSets = new Map<Family, Uuid>();
+  readonly #addresses = new Map<PodSetUse, PodAddresses>();
 
   constructor(selection: Selection, onChange: (set: UsedPodSet) => void) {
     this.selection = selection;
@@ -73,8 +87,16 @@ class UsedPodSet implements PodSet {
     this.#onChange = onChange;
   }
 
-  addressSetName(family: Family): string {
-    return `${this.group.name}.ipv${family}`;
+  addresses(family: Family, own: boolean): PodAddresses {
+    const use = own ? ownUses[family] : family;
+    let found = this.#addresses.get(use);
+    if (found === undefined) {
+      const { selector } = this.selection;
+      const { name, uuid } = addressSet({ kind: "pods", selector, ...(own ? { own } : {}) }, family);
+      found = { use, name, uuid };
+      this.#addresses.set(use, found);
+    }
+    return found;
   }
 
   acquire(use: PodSetUse, policy: string): void {
@@ -91,47 +113,49 @@ class UsedPodSet implements PodSet {
   place(use: PodSetUse): PodPlace | undefined {
     if (use === "subject") return subject;
     if (use === "ingress" || use === "egress") return isolated[use];
-    if (use !== "group" && typeof use === "string") return undefined;
-    let place = this.#places.get(use);
-    if (place === undefined) {
-      place = Object.freeze(
-        use === "group"
-          ? { table: "Port_Group", row: this.group.uuid, guards: false }
-          : { table: "Address_Set", row: this.addressSetUuid(use), family: use },
-      );
-      this.#places.set(use, place);
-    }
+    const known = this.#places.get(use);
+    if (known !== undefined) return known;
+    const place = this.#placeOf(use);
+    if (place !== undefined) this.#places.set(use, Object.freeze(place));
     return place;
+  }
+
+  #placeOf(use: PodSetUse): PodPlace | undefined {
+    if (use === "group") return { table: "Port_Group", row: this.group.uuid, guards: false };
+    const own = ownFamilies[use];
+    if (own !== undefined) {
+      return { table: "Address_Set", row: this.addresses(own, true).uuid, family: own, own: true };
+    }
+    return typeof use === "string"
+      ? undefined
+      : { table: "Address_Set", row: this.addresses(use, false).uuid, family: use };
   }
 
   /** The rows as they shall be. */
   rows(): Bundle | undefined {
     const families = ([4, 6] as const).filter((family) => this.uses.has(family));
+    const own = ([4, 6] as const).filter((family) => this.uses.has(ownUses[family]));
     const group = this.uses.has("group");
-    if (!group && families.length === 0) return undefined;
-    return podSelectorBundle(this.selection.selector, { group, families });
-  }
-
-  addressSetUuid(family: Family): Uuid {
-    let uuid = this.#addressSets.get(family);
-    if (uuid === undefined) {
-      uuid = addressSet({ kind: "pods", selector: this.selection.selector }, family).uuid;
-      this.#addressSets.set(family, uuid);
-    }
-    return uuid;
+    if (!group && families.length === 0 && own.length === 0) return undefined;
+    return podSelectorBundle(this.selection.selector, { group, families, ownFamilies: own });
   }
 }
 
-function numbersIn({ classesByNumber }: Numbering): PortNumbers {
-  const complete = classesByNumber.size <= maxPortNumbers;
-  const all = [...classesByNumber].map(([number, classes]) => ({ number: Number(number), classes }));
+function numbersIn({ classesByValue }: Numbering): PortNumbers {
+  const complete = classesByValue.size <= maxPortNumbers;
+  const all = [...classesByValue].map(([number, classes]) => ({ number: Number(number), classes }));
   if (!complete) all.sort((one, other) => other.classes - one.classes || one.number - other.number);
   const numbers = all.slice(0, maxPortNumbers).map(({ number }) => number);
   return { numbers: numbers.sort((one, other) => one - other), complete };
 }
 
-const sameNumbers = (one: PortNumbers, other: PortNumbers): boolean =>
-  one.complete === other.complete && one.numbers.join() === other.numbers.join();
+const valuesIn = ({ classesByValue }: Numbering): readonly string[] => [...classesByValue.keys()].sort();
+
+function answerOf(numbering: Numbering): string {
+  if (numbering.key === tenantKey) return valuesIn(numbering).join();
+  const { numbers, complete } = numbersIn(numbering);
+  return `${numbers.join()}${complete ? "" : " and more"}`;
+}
 
 const sameRows = (one: Bundle | undefined, other: Bundle | undefined): boolean =>
   one?.rows.map(({ uuid }) => uuid).join() === other?.rows.map(({ uuid }) => uuid).join();
@@ -150,12 +174,12 @@ export function createPodSets(): PodSets {
   });
 
   function count(numbering: Numbering, { labels }: PodClass, by: 1 | -1): void {
-    const { classesByNumber, portKey } = numbering;
-    const number = labels[portKey];
-    if (number === undefined) return;
-    const classes = (classesByNumber.get(number) ?? 0) + by;
-    if (classes === 0) classesByNumber.delete(number);
-    else classesByNumber.set(number, classes);
+    const { classesByValue, key } = numbering;
+    const value = labels[key];
+    if (value === undefined) return;
+    const classes = (classesByValue.get(value) ?? 0) + by;
+    if (classes === 0) classesByValue.delete(value);
+    else classesByValue.set(value, classes);
     touchedNumberings.add(numbering);
   }
 
@@ -182,13 +206,13 @@ export function createPodSets(): PodSets {
     index.drop(set.selection);
   }
 
-  function numberingOf(set: UsedPodSet, portKey: string): Numbering {
-    let numbering = set.numberings.get(portKey);
+  function numberingOf(set: UsedPodSet, key: string): Numbering {
+    let numbering = set.numberings.get(key);
     if (numbering === undefined) {
-      numbering = { portKey, classesByNumber: new Map(), askers: new Set(), answer: { numbers: [], complete: true } };
-      set.numberings.set(portKey, numbering);
+      numbering = { key, classesByValue: new Map(), askers: new Set(), answer: "" };
+      set.numberings.set(key, numbering);
       for (const podClass of set.selection.classes) count(numbering, podClass, 1);
-      numbering.answer = numbersIn(numbering);
+      numbering.answer = answerOf(numbering);
       touchedNumberings.delete(numbering);
     }
     return numbering;
@@ -221,14 +245,19 @@ export function createPodSets(): PodSets {
       });
       const set = setOf(named);
       uses.add(set, key as PodSetUse);
-      return numberingOf(set, key).answer;
+      return numbersIn(numberingOf(set, key));
+    },
+    tenants(selector, uses) {
+      const set = setOf(selector);
+      uses.add(set, tenantKey);
+      return valuesIn(numberingOf(set, tenantKey));
     },
     takeRenumbered() {
       const policies = new Set<string>();
       for (const numbering of touchedNumberings) {
-        const numbers = numbersIn(numbering);
-        if (sameNumbers(numbers, numbering.answer)) continue;
-        numbering.answer = numbers;
+        const answer = answerOf(numbering);
+        if (answer === numbering.answer) continue;
+        numbering.answer = answer;
         for (const policy of numbering.askers) policies.add(policy);
       }
       touchedNumberings.clear();

@@ -1,4 +1,5 @@
 import type { Uuid } from "ovsdb-client-ts";
+import type { Cidr, Family } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { LogPolicy } from "../state/namespace.ts";
 import type { Problem } from "../state/object-problem.ts";
@@ -17,7 +18,7 @@ import type { ProblemLog } from "./problem-log.ts";
 import { PolicyUses } from "./used-set.ts";
 
 export interface PolicyGraphOptions {
-  readonly network: Pick<NetworkConfig, "families">;
+  readonly network: Pick<NetworkConfig, "families"> & { readonly infrastructure?: readonly Cidr[] };
   readonly layout: PolicyLayout;
   readonly podSets: PodSets;
   readonly contentSets: ContentSets;
@@ -44,6 +45,11 @@ export interface PolicyGraph {
   readonly records: ReadonlyMap<string, PolicyRecord>;
   apply(id: string, policy: PolicyRecord | undefined): void;
   applyNamespace(name: string, logPolicy: LogPolicy | undefined): void;
+  /**
+   * A tenant whose pods have own addresses that others may have as well: their selection labels are `labelsInTenant`.
+   * @param peers those who see them at these; undefined when there are no such pods any more
+   */
+  applyTenant(name: string, peers: readonly string[] | undefined): void;
   /** Translates, and takes and gives up the sets that are asked for. */
   flush(): PolicyChanges;
   bundleOf(owner: Owner): Bundle | undefined;
@@ -55,11 +61,14 @@ export interface PolicyGraph {
 interface Translated {
   readonly bundle: Bundle | undefined;
   readonly uses: PolicyUses;
+  /** Those whose views it stands for. */
+  readonly tenants: readonly string[];
   /** What of it goes beyond what all can bear. */
   readonly problems: readonly Problem[];
 }
 
 const noUses = new PolicyUses();
+const noTenants: readonly string[] = Object.freeze([]);
 const directions: readonly Direction[] = ["ingress", "egress"];
 
 export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
@@ -72,6 +81,8 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
   const translated = new Map<string, Translated>();
   const dirty = new Set<string>();
   const logging = createLoggedNamespaces();
+  /** Whom the pods of a tenant see by own addresses; empty where no pod's own address may be another's as well. */
+  const tenants = new Map<string, readonly string[]>();
   let ranks = rankPolicies([], layout);
   let ranksAreOld = false;
   /** The database may hold them ranked otherwise. */
@@ -89,9 +100,10 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
         if (!families.has(family)) return undefined;
         if (content.kind === "pods") {
           const set = podSets.of(content.selector);
-          uses.add(set, family);
-          needed.add(set.addressSetUuid(family));
-          return set.addressSetName(family);
+          const { use, name, uuid } = set.addresses(family, content.own === true);
+          uses.add(set, use);
+          needed.add(uuid);
+          return name;
         }
         const set = contentSets.of(content);
         const named = set.named(family);
@@ -100,12 +112,22 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
         needed.add(named.uuid);
         return named.name;
       },
+      views(selector) {
+        if (tenants.size === 0) return [];
+        return podSets.tenants(selector, uses).map((tenant) => ({ tenant, sees: tenants.get(tenant) ?? [tenant] }));
+      },
       portNumbers: (selector, protocol, name) => podSets.numbers(selector, protocol, name, uses),
     };
   }
 
   function contextOf(sets: PolicySets, complain: Complain): PolicyContext {
-    return { sets, layout, network, ranks, logged: logging.logged, complain };
+    return { sets, layout, network, podNetworks, ranks, logged: logging.logged, complain };
+  }
+
+  function podNetworks(family: Family): readonly Cidr[] {
+    const cluster = network.families.filter((own) => own.family === family).map((own) => own.cluster);
+    const infrastructure = network.infrastructure?.filter((own) => own.family === family) ?? [];
+    return tenants.size === 0 ? cluster : [...cluster, ...infrastructure];
   }
 
   function translate(policy: PolicyRecord): Translated {
@@ -121,7 +143,12 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
     const needed = new Set<Uuid>();
     const acls = policyBundle(policy, contextOf(answering(uses, needed), complain));
     const needs = [...needed].map((uuid) => ({ table: "Address_Set", uuid }) as const);
-    return { bundle: acls && { ...acls, needs }, uses, problems: [...problems.values()] };
+    const seen = tenants.size === 0 || subject === undefined ? noTenants : podSets.tenants(subject, uses);
+    return { bundle: acls && { ...acls, needs }, uses, tenants: seen, problems: [...problems.values()] };
+  }
+
+  function* askersOf(tenant: string): Generator<string> {
+    for (const [id, { tenants: asked }] of translated) if (asked.includes(tenant)) yield id;
   }
 
   /** @returns the former bundle */
@@ -201,6 +228,16 @@ export function createPolicyGraph(options: PolicyGraphOptions): PolicyGraph {
       dirty.add(id);
     },
     applyNamespace: logging.apply,
+    applyTenant(name, peers) {
+      const sees = peers && [...new Set([name, ...peers])].sort();
+      if (tenants.get(name)?.join() === sees?.join()) return;
+      const had = tenants.size > 0;
+      if (sees === undefined) tenants.delete(name);
+      else tenants.set(name, sees);
+      // Few: tenants come seldom, and which policies are about a tenant's pods is asked for only once there are any.
+      const isFirstOrLast = tenants.size > 0 !== had;
+      for (const id of isFirstOrLast ? records.keys() : askersOf(name)) dirty.add(id);
+    },
     flush() {
       const added: BundleChange[] = [];
       const changed: BundleChange[] = [];

@@ -24,6 +24,9 @@ export function namedPortKey(protocol: "tcp" | "udp" | "sctp", name: string): st
   return `#${protocol}/${name}`;
 }
 
+/** Under which label it counts in whose tenant a pod is whose own address others may have as well. */
+export const tenantKey = "#tenant" as const;
+
 function requirementText(requirement: Requirement): string {
   const { key, operator } = requirement;
   switch (operator) {

@@ -15,6 +15,8 @@ export interface AclOrigin {
   readonly piece: string;
   /** It stands for the same as another one, over pods whose namespace logs. */
   readonly logged: boolean;
+  /** It stands for the same as another one, for pods of this tenant and by the addresses that it alone knows. */
+  readonly tenant?: string | undefined;
   /** The Pass above whose lower rules it stands again: the `policyId` of the policy, and the rule's index. */
   readonly pass: { readonly policy: string; readonly rule: number } | undefined;
 }
@@ -26,21 +28,21 @@ const kinds: Readonly<Record<string, PolicyKind>> = {
   ClusterNetworkPolicy: "ClusterNetworkPolicy",
 };
 
-/** The part of an ACL's owner: `ingress.0.all`, `egress.2.ipv4-tcp-http-8080.logged`, `ingress.0.ipv6@AdminNetworkPolicy/web:3`. */
-export function aclPart({ direction, rule, piece, logged, pass }: Omit<AclOrigin, "kind" | "key">): string {
+/** The part of an ACL's owner: `ingress.0.all`, `egress.2.ipv4-tcp-http-8080.logged`, `ingress.1.ipv4.in:red`, `ingress.0.ipv6@AdminNetworkPolicy/web:3`. */
+export function aclPart({ direction, rule, piece, logged, tenant, pass }: Omit<AclOrigin, "kind" | "key">): string {
   const suffix = pass === undefined ? "" : `@${pass.policy}:${pass.rule}`;
-  return `${direction}.${rule}.${piece}${logged ? ".logged" : ""}${suffix}`;
+  return `${direction}.${rule}.${piece}${logged ? ".logged" : ""}${tenant === undefined ? "" : `.in:${tenant}`}${suffix}`;
 }
 
 /** Reads `external_ids:ovenbird.io/owner` of an ACL; undefined where no policy is its owner. */
 export function aclOrigin(owner: string): AclOrigin | undefined {
   const match =
-    /^([A-Za-z]+)\/([^#]+)#(ingress|egress)\.(\d+|isolation|overflow)\.([^.@]+)(\.logged)?(?:@([^:]+):(\d+))?$/.exec(
+    /^([A-Za-z]+)\/([^#]+)#(ingress|egress)\.(\d+|isolation|overflow)\.([^.@]+)(\.logged)?(?:\.in:([^@:#]+))?(?:@([^:]+):(\d+))?$/.exec(
       owner,
     );
   const kind = kinds[match?.[1] ?? ""];
   if (match === null || kind === undefined) return undefined;
-  const [, , key = "", direction, rule, piece = "", logged, passPolicy, passRule] = match;
+  const [, , key = "", direction, rule, piece = "", logged, tenant, passPolicy, passRule] = match;
   return {
     kind,
     key,
@@ -48,6 +50,7 @@ export function aclOrigin(owner: string): AclOrigin | undefined {
     rule: rule === "overflow" || rule === "isolation" ? rule : Number(rule),
     piece,
     logged: logged !== undefined,
+    tenant,
     pass: passPolicy === undefined ? undefined : { policy: passPolicy, rule: Number(passRule) },
   };
 }

@@ -4,7 +4,7 @@ import type { AddressBlock } from "../state/policy.ts";
 import { canonicalRequirements } from "../state/selector.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { ownerText, rowUuid } from "./owner.ts";
-import { podSelectorOwner, selectsKey, textKey } from "./pod-group.ts";
+import { ownAddressesPart, podSelectorOwner, selectsKey, textKey } from "./pod-group.ts";
 import type { AddressSetContent } from "./policy-sets.ts";
 
 const families: readonly Family[] = [4, 6];
@@ -20,7 +20,7 @@ function blocksText(blocks: readonly AddressBlock[]): string {
 export function contentText(content: AddressSetContent): string {
   switch (content.kind) {
     case "pods":
-      return content.selector.text;
+      return content.own === true ? `${content.selector.text} by own addresses` : content.selector.text;
     case "networks":
       return [content.blocks, ...(content.within ?? [])].map(blocksText).sort().join(" & ");
     case "nodes":
@@ -50,8 +50,9 @@ export function addressSet(
   family: Family,
 ): { readonly name: string; readonly uuid: Uuid; readonly owner: string } {
   const { kind, key } = addressSetOwner(content);
-  const owner = ownerText({ kind, key }, `ipv${family}`);
-  return { name: `${content.kind}_${key.slice(0, 16)}.ipv${family}`, uuid: rowUuid("Address_Set", owner), owner };
+  const part = content.kind === "pods" && content.own === true ? ownAddressesPart(family) : `ipv${family}`;
+  const owner = ownerText({ kind, key }, part);
+  return { name: `${content.kind}_${key.slice(0, 16)}.${part}`, uuid: rowUuid("Address_Set", owner), owner };
 }
 
 /**

@@ -28,7 +28,12 @@ export interface SelectorUse {
   readonly group: boolean;
   /** Of the address sets. */
   readonly families: readonly Family[];
+  /** Of the address sets of what pods are called in their tenants. */
+  readonly ownFamilies?: readonly Family[];
 }
+
+/** What of a selector the address set of its pods' own addresses is. */
+export const ownAddressesPart = (family: Family): string => `own.ipv${family}`;
 
 function row(
   table: "Port_Group" | "Address_Set",
@@ -41,15 +46,15 @@ function row(
 }
 
 /** The rows of a selector, empty: pods' bundles bring their memberships. */
-export function podSelectorBundle(selector: PodSelector, { group, families }: SelectorUse): Bundle {
+export function podSelectorBundle(selector: PodSelector, { group, families, ownFamilies = [] }: SelectorUse): Bundle {
   const owner = podSelectorOwner(selector);
   const ofGroup = podGroup(selector);
   return {
     rows: [
       ...(group ? [row("Port_Group", ofGroup.uuid, ownerText(owner, "group"), ofGroup.name, selector.text)] : []),
-      ...families.map((family) => {
-        const text = ownerText(owner, `ipv${family}`);
-        return row("Address_Set", rowUuid("Address_Set", text), text, `${ofGroup.name}.ipv${family}`, selector.text);
+      ...[...families.map((family) => `ipv${family}`), ...ownFamilies.map(ownAddressesPart)].map((part) => {
+        const text = ownerText(owner, part);
+        return row("Address_Set", rowUuid("Address_Set", text), text, `${ofGroup.name}.${part}`, selector.text);
       }),
     ],
     memberships: [],

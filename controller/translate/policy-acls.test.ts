@@ -25,6 +25,7 @@ const sets: PolicySets = {
     content.kind === "networks" && !content.blocks.some(({ cidr }) => cidr.includes(":") === (family === 6))
       ? undefined
       : `${content.kind}<${contentText(content)}>.${family}`,
+  views: () => [],
   portNumbers: (_, protocol, name) => ({
     numbers: protocol === "tcp" && name === "http" ? [80, 8080] : [],
     complete: true,
@@ -64,7 +65,13 @@ function policy(part: Partial<PolicyRecord>): PolicyRecord {
 const admin = (part: Partial<PolicyRecord>): PolicyRecord =>
   policy({ kind: "AdminNetworkPolicy", key: "a", tier: "Admin", subject: everyPod, isolates: [], ...part });
 
+const block = { cidr: "10.1.0.0/16", except: [] } as const;
 const silent: LoggedNamespaces = { allow: [], deny: [] };
+
+const podNetworksOf =
+  (network: NetworkConfig): PolicyContext["podNetworks"] =>
+  (family) =>
+    network.families.flatMap((own) => (own.family === family ? [own.cluster] : []));
 
 interface Given {
   readonly among?: readonly PolicyRecord[];
@@ -81,7 +88,8 @@ function aclsOf(one: PolicyRecord, given: Given = {}): Record<string, string> {
   const { among = [], layout = bands, logged = silent, network = dualStack, told = [] } = given;
   const ranks = rankPolicies([one, ...among], layout);
   const complain = (code: string) => told.push(code);
-  const context: PolicyContext = { sets: given.sets ?? sets, layout, network, ranks, logged, complain };
+  const podNetworks = podNetworksOf(network);
+  const context: PolicyContext = { sets: given.sets ?? sets, layout, network, podNetworks, ranks, logged, complain };
   const bundle = policyBundle(one, context);
   const rows = bundle?.rows ?? [];
   for (const { owner } of rows) expect(aclOrigin(owner)).toMatchObject({ kind: one.kind, key: one.key });
@@ -102,6 +110,46 @@ function aclsOf(one: PolicyRecord, given: Given = {}): Record<string, string> {
 }
 
 const shopWeb = "outport == @<shop{}/{app=web}>";
+
+describe("a policy about pods whose addresses others may have as well", () => {
+  const views = [{ tenant: "red", sees: ["blue", "red"] }];
+  const inRed: PolicySets = { ...sets, views: () => views };
+  const network = networkOf({ clusterCidr: "10.244.0.0/16", nodePrefix: "24" });
+  const ports = [tcp(80)];
+
+  it("says it again for their tenant, by the addresses that this and its peers know", () => {
+    const one = policy({ rules: [rule({ peers: [pods(db), { kind: "networks", block }], ports })] });
+    expect(aclsOf(one, { sets: inRed, network })).toEqual({
+      "ingress.0.ipv4-tcp":
+        "10400 allow-related outport == @<shop{}/{app=web}> && ip4.src == {$networks<10.1.0.0/16>.4, $pods<shop{}/{app=db}>.4} && tcp.dst == 80",
+      "ingress.0.ipv4-tcp.in:red":
+        "10400 allow-related outport == @<shop{}/{#tenant=red, app=web}> && ip4.src == $pods<shop{}/{#tenant in (blue,red), app=db} by own addresses>.4 && tcp.dst == 80",
+    });
+  });
+
+  it("says nothing again of networks and of everybody, who are the same for all", () => {
+    const one = policy({ rules: [rule({ peers: [{ kind: "networks", block }] }), rule({ index: 1 })] });
+    expect(Object.keys(aclsOf(one, { sets: inRed, network }))).toEqual(["ingress.0.ipv4", "ingress.1.all"]);
+  });
+
+  it("compares own addresses with networks as they are, not with the part that is the cluster's", () => {
+    const pass = admin({
+      rules: [
+        rule({ action: "pass", peers: [{ kind: "networks", block: { cidr: "10.0.0.0/8", except: [] } }] }),
+        rule({ index: 1, action: "deny" }),
+      ],
+    });
+    const one = policy({ rules: [rule({ peers: [pods(db)] })] });
+    const again = Object.entries(aclsOf(one, { sets: inRed, network, among: [pass] })).filter(([part]) =>
+      part.includes("@"),
+    );
+    expect(again.map(([part, text]) => `${part}: ${text.slice(text.indexOf("ip4"))}`)).toEqual([
+      "ingress.isolation.ipv4@AdminNetworkPolicy/a:0: ip4.src == $networks<10.0.0.0/8>.4",
+      "ingress.0.ipv4@AdminNetworkPolicy/a:0: ip4.src == $pods<shop{}/{app=db}>.4",
+      "ingress.0.ipv4.in:red@AdminNetworkPolicy/a:0: ip4.src == $pods<shop{}/{#tenant in (blue,red), app=db} by own addresses>.4 && ip4.src == $networks<10.0.0.0/8>.4",
+    ]);
+  });
+});
 
 describe("a NetworkPolicy", () => {
   it("that only isolates has no ACL of its own", () => {
@@ -126,6 +174,7 @@ describe("a NetworkPolicy", () => {
       sets,
       layout: bands,
       network,
+      podNetworks: podNetworksOf(network),
       ranks: rankPolicies([], bands),
       logged: silent,
       complain: () => undefined,
@@ -361,9 +410,9 @@ describe("names of ports and numbers beside each other, in a rule and in a Pass"
       ],
     });
     const ranks = rankPolicies([pass], bands);
-    const rows =
-      policyBundle(one, { sets, layout: bands, network: dualStack, ranks, logged: silent, complain: () => undefined })
-        ?.rows ?? [];
+    const podNetworks = podNetworksOf(dualStack);
+    const context = { sets, layout: bands, network: dualStack, podNetworks, ranks, logged: silent };
+    const rows = policyBundle(one, { ...context, complain: () => undefined })?.rows ?? [];
     expect(new Set(rows.map(({ uuid }) => uuid)).size).toBe(rows.length);
     expect(rows.map(({ owner }) => aclOrigin(owner)?.piece)).toEqual(
       expect.arrayContaining(["ipv4-tcp-http-80", "ipv4-tcp-+http-80", "ipv4-tcp-http-80+http-80"]),

@@ -1,6 +1,7 @@
 import { type Direction, type PolicyRecord, type PolicyRule, policyId } from "../state/policy.ts";
 import type { Complain } from "../state/policy-problem.ts";
-import type { PodSelector } from "../state/selector.ts";
+import { type PodSelector, podSelector } from "../state/selector.ts";
+import { selectorInTenants } from "../state/tenant-labels.ts";
 import { type AclOrigin, aclPart } from "./acl-origin.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { ownerText, rowUuid } from "./owner.ts";
@@ -9,10 +10,10 @@ import { type Clause, clausesOf, commonClause } from "./policy-clauses.ts";
 import type { PolicyContext } from "./policy-context.ts";
 import { networkPolicyPriorities } from "./policy-layout.ts";
 import { logColumns, logName, podsOf } from "./policy-log.ts";
-import { type BeyondBound, maxNetworksBeside, type PeersMatch, peersMatches } from "./policy-peers.ts";
+import { type BeyondBound, maxNetworksBeside, type PeersMatch, peersInView, peersMatches } from "./policy-peers.ts";
 import { type PortsMatch, portsMatches } from "./policy-ports.ts";
 import type { Pass } from "./policy-ranks.ts";
-import { maxPortNumbers } from "./policy-sets.ts";
+import { maxPortNumbers, type TenantView } from "./policy-sets.ts";
 import { possibleIntersection } from "./selector-contradiction.ts";
 
 /** The owner of a policy's ACLs. */
@@ -21,7 +22,7 @@ export function policyOwner({ kind, key }: Pick<PolicyRecord, "kind" | "key">): 
 }
 
 type RulePlace = Pick<AclOrigin, "direction" | "rule" | "pass">;
-type Place = RulePlace & Pick<AclOrigin, "piece">;
+type Place = RulePlace & Pick<AclOrigin, "piece" | "tenant">;
 
 const directions: readonly Direction[] = ["ingress", "egress"];
 
@@ -42,8 +43,9 @@ interface PolicyAcls {
   add(rule: RulePlace, clause: Clause, standing: Standing): void;
 }
 
-function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): PolicyAcls {
-  const { sets, network, logged, layout, complain } = context;
+function policyAcls({ kind, key, tier, subject: ofPolicy }: PolicyRecord, context: PolicyContext): PolicyAcls {
+  const { sets, logged, layout, complain } = context;
+  const views = ofPolicy === undefined ? [] : sets.views(ofPolicy);
   const rows: DesiredRow[] = [];
   const memberships: Membership[] = [];
   const put = (
@@ -63,37 +65,49 @@ function policyAcls({ kind, key, tier }: PolicyRecord, context: PolicyContext): 
     );
     memberships.push(groupAcl(group.uuid, uuid));
   };
+  const add = (rule: RulePlace, clause: Clause, standing: Standing, tenant: string | undefined): void => {
+    const { piece, subject, peers, ports } = clause;
+    const { direction } = rule;
+    const namespaces = standing.action === "drop" ? logged.deny : logged.allow;
+    const isLogged = kind === "NetworkPolicy" && namespaces.includes(namespaceOf(key));
+    // What is left to others, and what gets through because nobody decided, isn't a decision.
+    const inThose =
+      kind === "NetworkPolicy" ||
+      namespaces.length === 0 ||
+      standing.action === "pass" ||
+      standing.isDefault === true ||
+      standing.isAlone === true
+        ? undefined
+        : possibleIntersection(subject, podsOf(namespaces));
+    const beyond: BeyondBound = {
+      action: standing.action === "drop" ? "deny" : "allow",
+      tell: () => tellOfNetworks(complain, rule, standing),
+    };
+    for (const ofPeers of peersMatches(peers, direction, context, beyond)) {
+      for (const ofPorts of portsMatches(ports)) {
+        const place = { ...rule, piece: pieceOf(standing, ofPeers, ofPorts, piece), tenant };
+        const alternatives = ofPeers.texts.map((text) => [text, ofPorts.text]);
+        put(place, standing, subject, alternatives, isLogged ? "logged" : "silent");
+        if (inThose === undefined) continue;
+        put(place, { ...standing, priority: standing.priority + 1 }, inThose, alternatives, "twin");
+      }
+    }
+  };
   return {
     bundle: { rows, memberships },
-    add(rule, { piece, subject, peers, ports }, standing) {
-      const { direction } = rule;
-      const namespaces = standing.action === "drop" ? logged.deny : logged.allow;
-      const isLogged = kind === "NetworkPolicy" && namespaces.includes(namespaceOf(key));
-      // What is left to others, and what gets through because nobody decided, isn't a decision.
-      const inThose =
-        kind === "NetworkPolicy" ||
-        namespaces.length === 0 ||
-        standing.action === "pass" ||
-        standing.isDefault === true ||
-        standing.isAlone === true
-          ? undefined
-          : possibleIntersection(subject, podsOf(namespaces));
-      const beyond: BeyondBound = {
-        action: standing.action === "drop" ? "deny" : "allow",
-        tell: () => tellOfNetworks(complain, rule, standing),
-      };
-      for (const ofPeers of peersMatches(peers, direction, network.families, sets, beyond)) {
-        for (const ofPorts of portsMatches(ports)) {
-          const place = { ...rule, piece: pieceOf(standing, ofPeers, ofPorts, piece) };
-          const alternatives = ofPeers.texts.map((text) => [text, ofPorts.text]);
-          put(place, standing, subject, alternatives, isLogged ? "logged" : "silent");
-          if (inThose === undefined) continue;
-          put(place, { ...standing, priority: standing.priority + 1 }, inThose, alternatives, "twin");
-        }
+    add(rule, clause, standing) {
+      add(rule, clause, standing, undefined);
+      for (const view of views) {
+        const peers = peersInView(clause.peers, view);
+        const subject = peers.length === 0 ? undefined : possibleIntersection(clause.subject, podsOfTenant(view));
+        if (subject !== undefined) add(rule, { ...clause, subject, peers }, standing, view.tenant);
       }
     },
   };
 }
+
+/** Apart from those of others: what is an address of one tenant's pod may be another one's in the next tenant. */
+const podsOfTenant = ({ tenant }: TenantView): PodSelector => selectorInTenants(podSelector({}), [tenant]);
 
 function tellOfNetworks(complain: Complain, { direction, rule, pass }: RulePlace, { action }: Standing): void {
   const above = pass === undefined ? "" : ` above the Pass of ${pass.policy}`;

@@ -45,8 +45,8 @@ function fitting(text: string): string {
 }
 
 /** What lines of the log call an ACL: `NP/shop/web:ingress:0.ipv4-tcp`; a different name for each. */
-export function logName({ kind, key, direction, rule, piece, pass }: Omit<AclOrigin, "logged">): string {
-  const place = piece === "all" ? `${rule}` : `${rule}.${piece}`;
+export function logName({ kind, key, direction, rule, piece, tenant, pass }: Omit<AclOrigin, "logged">): string {
+  const place = `${rule}${piece === "all" ? "" : `.${piece}`}${tenant === undefined ? "" : `.in:${tenant}`}`;
   return fitting(
     `${shortKinds[kind]}/${key}:${direction}:${place}${pass === undefined ? "" : `@${pass.policy}:${pass.rule}`}`,
   );

@@ -1,9 +1,10 @@
-import type { Family } from "../ipam/address.ts";
-import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { Cidr, Family } from "../ipam/address.ts";
 import type { Direction, Peer } from "../state/policy.ts";
+import { selectorInTenants } from "../state/tenant-labels.ts";
 import { coverage, networkMembers, networksWithin } from "./address-blocks.ts";
 import { oneOf } from "./match.ts";
-import type { AddressSetContent, PolicySets } from "./policy-sets.ts";
+import type { PolicyContext } from "./policy-context.ts";
+import type { AddressSetContent, PolicySets, TenantView } from "./policy-sets.ts";
 import { possibleIntersection } from "./selector-contradiction.ts";
 
 /** Addresses that all of these hold: usually one alone. */
@@ -64,7 +65,23 @@ export function commonPeers(a: Peers, b: Peers): Peers {
   return a.flatMap((one) => b.flatMap((other) => [commonTerm(one, other) ?? []].filter(({ length }) => length > 0)));
 }
 
-type Families = NetworkConfig["families"];
+/**
+ * Those of the peers that are pods, by the addresses that they have for each other in a tenant; all others are met at addresses
+ * that are the same for everybody. No term where nobody is met so.
+ */
+export function peersInView(peers: Peers, { sees }: TenantView): readonly PeerTerm[] {
+  if (peers === "any") return [];
+  return peers
+    .filter((term) => term.some(({ kind }) => kind === "pods"))
+    .map((term) =>
+      term.map(
+        (content): AddressSetContent =>
+          content.kind === "pods"
+            ? { kind: "pods", selector: selectorInTenants(content.selector, sees), own: true }
+            : content,
+      ),
+    );
+}
 
 /** Networks that may stand in a match beside another set: ovn-controller's work is the product of the two. */
 export const maxNetworksBeside = 100;
@@ -75,21 +92,27 @@ export interface BeyondBound {
   tell(): void;
 }
 
+/** A family of the cluster, and in which of its networks pods are. */
+interface FamilyNetworks {
+  readonly family: Family;
+  readonly podNetworks: readonly Cidr[];
+}
+
 type Networks = Extract<AddressSetContent, { readonly kind: "networks" }>;
 
 /** Networks beside another content: `none` where they hold nothing of it, `all` where they hold it wholly. */
 function beside(
   content: Networks,
   others: PeerTerm,
-  { family, cluster }: Families[number],
+  { family, podNetworks }: FamilyNetworks,
 ): Networks | "none" | "all" | "many" {
-  if (!others.some(({ kind }) => kind === "pods")) {
+  if (!others.some((other) => other.kind === "pods" && other.own !== true)) {
     return networkMembers(content, family, []).length > maxNetworksBeside ? "many" : content;
   }
-  // Pods are in the cluster's network, so most often one set will do, and else a part of the networks.
-  const covers = [content.blocks, ...(content.within ?? [])].map((blocks) => coverage(blocks, cluster));
-  if (covers.every((cover) => cover === "all")) return "all";
-  const networks = networksWithin(content, cluster);
+  // Pods are in the cluster's networks, so most often one set will do, and else a part of the networks.
+  const lists = [content.blocks, ...(content.within ?? [])];
+  if (lists.every((blocks) => podNetworks.every((network) => coverage(blocks, network) === "all"))) return "all";
+  const networks = podNetworks.flatMap((network) => networksWithin(content, network));
   if (networks.length === 0) return "none";
   if (networks.length > maxNetworksBeside) return "many";
   return { kind: "networks", blocks: networks.map((cidr) => ({ cidr, except: [] })) };
@@ -98,7 +121,7 @@ function beside(
 /** The names of the sets in all of which an address of the family must be; undefined when there can be none. */
 function setNames(
   term: PeerTerm,
-  network: Families[number],
+  network: FamilyNetworks,
   sets: PolicySets,
   beyond: BeyondBound,
 ): string[] | undefined {
@@ -139,16 +162,14 @@ export interface PeersMatch {
 export function peersMatches(
   peers: Peers,
   direction: Direction,
-  families: Families,
-  sets: PolicySets,
+  { network, podNetworks, sets }: Pick<PolicyContext, "network" | "podNetworks" | "sets">,
   beyond: BeyondBound,
 ): readonly PeersMatch[] {
   if (peers === "any") return [{ family: undefined, texts: [""] }];
-  return families.flatMap((network): PeersMatch[] => {
-    const { family } = network;
+  return network.families.flatMap(({ family }): PeersMatch[] => {
     const field = `ip${family}.${direction === "ingress" ? "src" : "dst"}`;
     const terms = peers.flatMap((term) => {
-      const names = setNames(term, network, sets, beyond);
+      const names = setNames(term, { family, podNetworks: podNetworks(family) }, sets, beyond);
       return names === undefined ? [] : [names];
     });
     const single = [...new Set(terms.flatMap((names) => (names.length === 1 ? names : [])))];

@@ -5,7 +5,12 @@ import type { PodSelector, Requirement } from "../state/selector.ts";
 
 /** What an address set holds; equal ones are one set. */
 export type AddressSetContent =
-  | { readonly kind: "pods"; readonly selector: PodSelector }
+  | {
+      readonly kind: "pods";
+      readonly selector: PodSelector;
+      /** Their addresses as their tenant and its peers know them, instead of those that are one of a kind in the cluster. */
+      readonly own?: true;
+    }
   | {
       readonly kind: "networks";
       readonly blocks: readonly AddressBlock[];
@@ -24,8 +29,20 @@ export interface PolicySets {
   group(selector: PodSelector): { readonly name: string; readonly uuid: Uuid };
   /** The name (without `$`) of an address set; undefined when it can't have members of the family. */
   addresses(content: AddressSetContent, family: Family): string | undefined;
+  /**
+   * Tenants with pods selected whose own addresses others may have as well, each with those whose pods it meets at such
+   * addresses: itself and its peers.
+   */
+  views(selector: PodSelector): readonly TenantView[];
   /** The numbers that pods selected give to a port of this name. */
   portNumbers(selector: PodSelector, protocol: TransportProtocol, name: string): PortNumbers;
+}
+
+/** How pods of a tenant see others of it and of its peers: at addresses that pods of other tenants may have as well. */
+export interface TenantView {
+  readonly tenant: string;
+  /** Sorted; the tenant among them. */
+  readonly sees: readonly string[];
 }
 
 /** Numbers of one name of a port that ACLs are made for: anybody who may create pods adds to them, and everybody pays. */
