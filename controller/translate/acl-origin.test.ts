@@ -23,6 +23,10 @@ describe("whose an ACL is", () => {
       { ...plain, kind: "ClusterNetworkPolicy", key: "a", rule: 3, piece: "all", logged: true },
     ],
     [
+      "NetworkPolicy/shop/web#ingress.0.ipv4-tcp.logged.in:red.v2@AdminNetworkPolicy/a:1",
+      { ...plain, logged: true, tenant: "red.v2", pass: { policy: "AdminNetworkPolicy/a", rule: 1 } },
+    ],
+    [
       "NetworkPolicy/shop/web#ingress.isolation.ipv6@AdminNetworkPolicy/a.b:7",
       { ...plain, rule: "isolation", piece: "ipv6", pass: { policy: "AdminNetworkPolicy/a.b", rule: 7 } },
     ],

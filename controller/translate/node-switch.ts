@@ -1,15 +1,14 @@
-import { isIP } from "node:net";
 import { routerOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { Bundle, DesiredRow } from "./desired.ts";
+import type { Bundle } from "./desired.ts";
 import { groupRow, nodeSwitchGroup, switchesGroup } from "./load-balancer-groups.ts";
-import { oneOf } from "./match.ts";
 import { defaultTenant, nodeSwitch, switchToTenant, tenantToSwitch } from "./names.ts";
 import { nodeOwner } from "./node-owner.ts";
 import { macInBlock, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
+import { ownNodeAcl, serviceGuardAcls } from "./pod-switch-acls.ts";
 import { switchAcls } from "./policy-infrastructure.ts";
-import { infrastructurePriorities, type PolicyLayout } from "./policy-layout.ts";
+import type { PolicyLayout } from "./policy-layout.ts";
 import { tenantRouterUuid } from "./tenant-router.ts";
 
 export { nodeOwner } from "./node-owner.ts";
@@ -17,42 +16,6 @@ export { nodeOwner } from "./node-owner.ts";
 /** The switch on which a node's pods and its management port are. */
 export function nodeSwitchUuid(name: string): string {
   return rowUuid("Logical_Switch", ownerText(nodeOwner(name), "switch"));
-}
-
-/**
- * Drops what is still for an address of the services' networks after load balancing: nobody has it. Else the switch would
- * commit such a flow untranslated, and a UDP client that goes on sending would stay with that when the Service comes.
- * Drops alone make no ACL stateful: no further pass through connection tracking. It stands above all that policies allow.
- */
-function serviceGuards({ services }: NetworkConfig, node: string): DesiredRow[] {
-  return services.cidrs.map(({ family, text }) =>
-    desiredRow("ACL", nodeOwner(node), `services.ipv${family}`, {
-      direction: "from-lport",
-      priority: infrastructurePriorities.serviceGuard,
-      match: `ip${family}.dst == ${text}`,
-      action: "drop",
-      options: { "apply-after-lb": "true" },
-    }),
-  );
-}
-
-/**
- * A node reaches its own pods, whatever policies say: their probes come from it. It may speak from its management address or from
- * any of its own.
- */
-function ownNodeAcl(network: NetworkConfig, { name, block, addresses }: NodeTopology): DesiredRow {
-  const sources = nodeFamilies(network, block).map(({ family, management }) => {
-    const own = [management, ...addresses.filter((address) => isIP(address) === family)];
-    return `ip${family}.src == ${oneOf(own)}`;
-  });
-  return desiredRow("ACL", nodeOwner(name), "pods", {
-    direction: "to-lport",
-    priority: infrastructurePriorities.always,
-    // For all of the switch: a port group of which it has no port would be an error there.
-    match: sources.join(" || "),
-    // Alone it makes no switch a stateful one.
-    action: "allow",
-  });
 }
 
 /**
@@ -75,7 +38,11 @@ export function nodeSwitchBundle(network: NetworkConfig, topology: NodeTopology,
     options: { "router-port": tenantToSwitch(defaultTenant, name) },
   });
   const group = nodeSwitchGroup(name);
-  const acls = [...serviceGuards(network, name), ownNodeAcl(network, topology), ...switchAcls(network, owner, layout)];
+  const acls = [
+    ...serviceGuardAcls(network, owner),
+    ownNodeAcl(network, topology, owner),
+    ...switchAcls(network, owner, layout),
+  ];
   return {
     rows: [row, routerPort, switchPort, groupRow(group), ...acls],
     memberships: [

@@ -1,3 +1,4 @@
+import type { Cidr } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow, Owner } from "./desired.ts";
 import { hairpinAddresses } from "./hairpin.ts";
@@ -92,16 +93,19 @@ function undecidedAcls(owner: Owner, layout: PolicyLayout): readonly DesiredRow[
 }
 
 /**
- * What a node's switch has for all of its pods. SCTP between the cluster's addresses isn't tracked, whoever sends it; nor is
+ * What a switch has for all of its pods. SCTP between the cluster's addresses isn't tracked, whoever sends it; nor is
  * committed what comes to a pod.
+ * @param more in which other networks than the cluster's pods are that these pods may meet
  */
 export function switchAcls(
   { families }: Pick<NetworkConfig, "families">,
   owner: Owner,
   layout: PolicyLayout,
+  more: readonly Pick<Cidr, "family" | "text">[] = [],
 ): readonly DesiredRow[] {
   const last = { priority: lastPriorities.sctp, action: "allow-stateless" } as const;
-  const within = families.map(({ family, cluster }) => ["sctp", "!ct.trk", `ip${family}.dst == ${cluster.text}`]);
+  const networks = [...families.map(({ family, cluster: { text } }) => ({ family, text })), ...more];
+  const within = networks.map(({ family, text }) => ["sctp", "!ct.trk", `ip${family}.dst == ${text}`]);
   return [
     // Before load balancing: there all that no ACL matches is marked to be committed. What goes to a service is tracked and
     // left to that: else an association that policies blocked once would stay marked as blocked.
