@@ -3,7 +3,7 @@ import type { PortBinding } from "../binding/index.ts";
 import { hostDeviceName, type PodInterface, type PodLinks } from "../links/index.ts";
 import type { Logger } from "../logger.ts";
 import { NetlinkError } from "../netlink/index.ts";
-import { isIncarnation, type NetworkedPod, type PodSource } from "../pods/index.ts";
+import { isIncarnation, type NetworkedPod, PodRefused, type PodSource } from "../pods/index.ts";
 import type { AddCall, CheckCall, DelCall, GcCall, PodReference } from "./call.ts";
 import { checkAttachment } from "./check.ts";
 import { agentErrorCodes, CniFailure, cniErrorCodes, failureOf } from "./errors.ts";
@@ -146,6 +146,7 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     try {
       return await pods.waitFor(key, pod.uid, AbortSignal.any([signal, timeout]));
     } catch (error) {
+      if (error instanceof PodRefused) throw new CniFailure(agentErrorCodes.refused, error.message, error.code);
       if (signal.aborted || !timeout.aborted) throw error;
       throw missingAddress(pod, key);
     }

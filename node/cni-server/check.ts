@@ -1,6 +1,13 @@
 import { isIP } from "node:net";
 import type { PortBinding } from "../binding/index.ts";
-import { hostDeviceName, type PodInterfaceState, type PodLinks } from "../links/index.ts";
+import {
+  hostDeviceName,
+  infrastructurePrefixes,
+  type PodInterfaceState,
+  type PodLinks,
+  type PodRoute,
+  podRoutes,
+} from "../links/index.ts";
 import { canonicalPrefix } from "../netlink/index.ts";
 import type { PodSource } from "../pods/index.ts";
 import type { CheckCall } from "./call.ts";
@@ -38,20 +45,37 @@ export function checkAttachment(call: CheckCall, { binding, links, pods }: Check
   checkAgainstResult(call, state);
   const pod = pods.get(port.pod);
   if (pod !== undefined && pod.uid === port.podUid && pod.network.kind === "valid") {
-    const { addresses, gateways, port: logicalPort } = pod.network.value;
-    const missing = addresses.filter((address) => !state.addresses.includes(canonicalPrefix(address)));
+    const network = pod.network.value;
+    const missing = [...network.addresses, ...infrastructurePrefixes(network)].filter(
+      (address) => !state.addresses.includes(canonicalPrefix(address)),
+    );
     if (missing.length > 0) throw differs(`${call.ifname} lacks the pod's address ${missing.join(", ")}`);
     // A plugin after ours may have taken a route away: the result says so then.
-    const unrouted = gateways.filter(
-      (gateway) =>
-        call.prevResult.routes.some(({ gw }) => gw === gateway) &&
-        !state.routes.some((route) => canonicalPrefix(route.gateway) === canonicalPrefix(gateway)),
+    const unrouted = podRoutes(network).filter(
+      (wanted) =>
+        call.prevResult.routes.some(({ dst, gw }) => dst === wanted.destination && gw === wanted.gateway) &&
+        !state.routes.some((route) => isSameRoute(route, wanted)),
     );
-    if (unrouted.length > 0) throw differs(`${call.ifname} lacks the route by ${unrouted.join(", ")}`);
-    if (logicalPort !== port.logicalPort)
-      throw differs(`${hostDevice} is bound to ${port.logicalPort}, not ${logicalPort}`);
+    if (unrouted.length > 0) throw differs(`${call.ifname} lacks the route ${unrouted.map(routeText).join(", ")}`);
+    if (network.port !== port.logicalPort)
+      throw differs(`${hostDevice} is bound to ${port.logicalPort}, not ${network.port}`);
   }
 }
+
+/** The kernel does not list the source of an IPv6 route in every version: there it is only compared where it does. */
+function isSameRoute(present: PodRoute, wanted: PodRoute): boolean {
+  return (
+    canonicalPrefix(present.destination) === canonicalPrefix(wanted.destination) &&
+    canonicalPrefix(present.gateway) === canonicalPrefix(wanted.gateway) &&
+    (wanted.source === undefined ||
+      (present.source === undefined
+        ? wanted.source.includes(":")
+        : canonicalPrefix(present.source) === canonicalPrefix(wanted.source)))
+  );
+}
+
+const routeText = ({ destination, gateway, source }: PodRoute): string =>
+  `to ${destination} by ${gateway}${source === undefined ? "" : ` from ${source}`}`;
 
 /** Specification section 4, "CHECK": what prevResult has of our interface must still be there. */
 function checkAgainstResult(

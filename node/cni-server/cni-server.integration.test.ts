@@ -71,7 +71,7 @@ const networkOf = (pod: TestPod) =>
   });
 
 /** What the watch would say of the pod. */
-function tell(pod: TestPod, network: string | "absent" = networkOf(pod)): void {
+function tell(pod: TestPod, network: string | "absent" = networkOf(pod), others: Record<string, string> = {}): void {
   events.next({
     kind: "upsert",
     key: `default/${pod.name}`,
@@ -80,7 +80,7 @@ function tell(pod: TestPod, network: string | "absent" = networkOf(pod)): void {
         namespace: "default",
         name: pod.name,
         uid: pod.uid,
-        ...(network === "absent" ? {} : { annotations: { "ovenbird.io/network": network } }),
+        annotations: { ...others, ...(network === "absent" ? {} : { "ovenbird.io/network": network }) },
       },
     }),
   });
@@ -355,6 +355,38 @@ describe("the result", () => {
     resultOf(await send("DEL", pod, { cniVersion }));
   });
 
+  it("names addresses that are one of a kind in the cluster first, and CHECK misses what is told of them", async () => {
+    const pod = await ready(makePod());
+    const infrastructure = ["100.80.0.7", "fd97::7"];
+    const network = {
+      ...JSON.parse(networkOf(pod)),
+      infrastructure,
+      routes: [{ destination: "10.96.0.0/16", gateway: "10.244.0.1", source: infrastructure[0] }],
+    };
+    tell(pod, JSON.stringify(network));
+    const prevResult = resultOf(await send("ADD", pod));
+    expect(prevResult).toMatchObject({
+      ips: [
+        { address: "100.80.0.7/32", interface: 1 },
+        { address: "fd97::7/128", interface: 1 },
+        { address: pod.addresses[0], gateway: "10.244.0.1", interface: 1 },
+        { address: pod.addresses[1], gateway: "fd00:10:244::1", interface: 1 },
+      ],
+      routes: [
+        { dst: "0.0.0.0/0", gw: "10.244.0.1" },
+        { dst: "::/0", gw: "fd00:10:244::1" },
+        { dst: "10.96.0.0/16", gw: "10.244.0.1" },
+      ],
+    });
+    const check = async () => await send("CHECK", pod, { config: { prevResult } });
+    expect(resultOf(await check())).toBeUndefined();
+    run("ip", "-n", pod.netns.name, "route", "replace", "10.96.0.0/16", "via", "10.244.0.1");
+    expect(errorOf(await check()).msg).toContain("to 10.96.0.0/16 by 10.244.0.1 from 100.80.0.7");
+    run("ip", "-n", pod.netns.name, "address", "delete", "100.80.0.7/32", "dev", "eth0");
+    expect(errorOf(await check()).msg).toContain("100.80.0.7/32");
+    resultOf(await send("DEL", pod));
+  });
+
   it("carries on what a plugin before ours has made", async () => {
     const pod = await ready(makePod());
     const prevResult = {
@@ -391,6 +423,15 @@ describe("an ADD that can't succeed says what it waited for and leaves nothing",
       msg: `no address from the controller for default/${pod.name} within 1.5 s: is the controller running?`,
       details: `see kubectl -n default describe pod ${pod.name}`,
     });
+    expect(traces(pod)).toEqual([]);
+  });
+
+  it("at once when the controller refuses the pod an address, with the holder's name", async () => {
+    const pod = makePod();
+    const message = "10.244.0.5 is held by default/other";
+    const refusal = JSON.stringify({ uid: pod.uid, code: "ADDRESS_TAKEN", message });
+    tell(pod, "absent", { "ovenbird.io/refused": refusal });
+    expect(errorOf(await send("ADD", pod))).toMatchObject({ code: 113, msg: message, details: "ADDRESS_TAKEN" });
     expect(traces(pod)).toEqual([]);
   });
 

@@ -14,6 +14,8 @@ export const agentErrorCodes = {
   noAddress: 111,
   /** The pod's network annotation can't be understood. */
   invalidAnnotation: 112,
+  /** The controller gives the pod no network; the message has its reason. */
+  refused: 113,
   /** The local Open vSwitch database can't be reached, or did not answer. */
   databaseUnreachable: 120,
   /** The local Open vSwitch database, or its bridge, refused the port. */

@@ -1,4 +1,5 @@
 import type { PodNetworkAnnotation } from "@ovenbird/kube";
+import { infrastructurePrefixes, podRoutes } from "../links/index.ts";
 import type { AddCall, CniVersion } from "./call.ts";
 
 /** What ADD has made, before it is written down in one version's words. */
@@ -11,7 +12,8 @@ export interface Attachment {
 /**
  * The result of ADD in the version that the runtime asked in (specification section 5, "ADD Success"): up to 0.4.0 an
  * address names its `version`, since 1.1.0 interfaces and routes may bear an `mtu`.
- * A previous plugin's interfaces, addresses and routes stand before ours.
+ * A previous plugin's interfaces, addresses and routes stand before ours. Of ours those come first that are one of a
+ * kind in the cluster: runtimes take the first address of a family for the pod's.
  */
 export function addResult(call: AddCall, made: Attachment): Readonly<Record<string, unknown>> {
   const { cniVersion, prevResult } = call;
@@ -32,8 +34,8 @@ export function addResult(call: AddCall, made: Attachment): Readonly<Record<stri
     ],
     ips: [
       ...(prevResult?.ips ?? []),
-      ...network.addresses.map((address) => {
-        const gateway = gatewayOf(address, network.gateways);
+      ...[...infrastructurePrefixes(network), ...network.addresses].map((address) => {
+        const gateway = network.addresses.includes(address) ? gatewayOf(address, network.gateways) : undefined;
         return {
           ...(namesFamily(cniVersion) ? { version: isIpv6(address) ? "6" : "4" } : {}),
           address,
@@ -44,7 +46,8 @@ export function addResult(call: AddCall, made: Attachment): Readonly<Record<stri
     ],
     routes: [
       ...(prevResult?.routes ?? []),
-      ...network.gateways.map((gateway) => ({ dst: isIpv6(gateway) ? "::/0" : "0.0.0.0/0", gw: gateway })),
+      // No result can bear a route's source address.
+      ...podRoutes(network).map(({ destination, gateway }) => ({ dst: destination, gw: gateway })),
     ],
     dns: prevResult?.dns ?? call.dns ?? {},
   };

@@ -7,4 +7,5 @@ export {
   type PodLinks,
   type PodLinksOptions,
 } from "./pod-links.ts";
+export { infrastructurePrefixes, type PodRoute, podRoutes } from "./pod-routes.ts";
 export { covers } from "./prefix.ts";

@@ -120,6 +120,35 @@ describe("a pod's interface", () => {
     expect(run("ip", "-n", pod, "route", "show", "default")).toMatch(/via 169\.254\.1\.1 dev eth0 .*onlink/);
   });
 
+  it("bears addresses that are one of a kind in the cluster, and speaks from them where it is told to", () => {
+    const all = make("netdev");
+    all.create(target());
+    const infrastructure = ["100.80.0.3", "fd97::3"];
+    all.configure(target(), {
+      ...settings,
+      addresses: ["10.10.0.3/16", "fd00:10::3/64"],
+      gateways: ["10.10.0.1", "fd00:10::1"],
+      infrastructure,
+      routes: [
+        { destination: "0.0.0.0/0", gateway: "10.10.0.1", source: "100.80.0.3" },
+        { destination: "10.96.0.0/16", gateway: "100.80.0.1", source: "100.80.0.3" },
+        { destination: "fd00:10:96::/112", gateway: "fd00:10::1", source: "fd97::3" },
+      ],
+    });
+    expect(all.inspect(pathOf(pod), "eth0")?.addresses).toEqual(
+      expect.arrayContaining(["10.10.0.3/16", "100.80.0.3/32", "fd00:10::3/64", "fd97::3/128"]),
+    );
+    const source = (address: string) => / src (\S+)/.exec(run("ip", "-n", pod, "route", "get", address))?.[1];
+    expect(["8.8.8.8", "10.96.0.10", "10.10.0.9", "fd00:10:96::a", "2001:db8::1"].map(source)).toEqual([
+      "100.80.0.3",
+      "100.80.0.3",
+      "10.10.0.3",
+      "fd97::3",
+      "fd00:10::3",
+    ]);
+    expect(run("ip", "-n", pod, "route", "show", "default").trim().split("\n")).toHaveLength(1);
+  });
+
   it("leaves nothing when the pod has one of that name", () => {
     const all = make("netdev");
     run("ip", "-n", pod, "link", "add", "eth0", "type", "veth", "peer", "name", "other0");

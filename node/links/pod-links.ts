@@ -23,6 +23,7 @@ import {
   setSysctl,
   unguardDevice,
 } from "../netlink/index.ts";
+import { infrastructurePrefixes, type PodRoute, podRoutes, type WantedPodRoute } from "./pod-routes.ts";
 import { covers } from "./prefix.ts";
 
 /** Until the pod's own MTU is known; the kernel's default for a veth. */
@@ -54,6 +55,10 @@ export interface PodInterfaceSettings {
   readonly addresses: readonly string[];
   /** One per family at most. */
   readonly gateways: readonly string[];
+  /** Further addresses, one of a kind in the cluster. */
+  readonly infrastructure?: readonly string[] | undefined;
+  /** Beside those to `gateways`, or, for a destination of length 0, instead. */
+  readonly routes?: readonly WantedPodRoute[] | undefined;
 }
 
 /** What a pod's interface is like, for CHECK. */
@@ -66,7 +71,7 @@ export interface PodInterfaceState {
   /** Of global scope, with prefix lengths. */
   readonly addresses: readonly string[];
   /** Destination of each route through it that has a gateway. */
-  readonly routes: readonly { readonly destination: string; readonly gateway: string }[];
+  readonly routes: readonly PodRoute[];
 }
 
 /** The pods' interfaces: veth pairs with one end on the host, for Open vSwitch, and one in the pod. */
@@ -130,7 +135,9 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
       }
     },
 
-    configure({ hostDevice, netns, ifname }, { alias, mac, mtuBytes, addresses, gateways }) {
+    configure({ hostDevice, netns, ifname }, settings) {
+      const { alias, mac, mtuBytes } = settings;
+      const addresses = [...settings.addresses, ...infrastructurePrefixes(settings)];
       setLink(host, hostDevice, { mtuBytes, alias: alias.slice(0, 255), up: true });
       using pod = openRouteSocket(netns);
       if (addresses.some((address) => address.includes(":"))) {
@@ -143,12 +150,11 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
       setLink(pod, "lo", { up: true });
       setLink(pod, ifname, { mac, mtuBytes, up: true });
       for (const address of addresses) addAddress(pod, ifname, address, { noDad: true });
-      for (const gateway of gateways) {
+      for (const route of podRoutes(settings)) {
         replaceRoute(pod, {
-          destination: gateway.includes(":") ? "::/0" : "0.0.0.0/0",
-          gateway,
+          ...route,
           link: ifname,
-          onLink: !addresses.some((address) => covers(address, gateway)),
+          onLink: !addresses.some((address) => covers(address, route.gateway)),
         });
       }
     },
@@ -187,7 +193,9 @@ export function createPodLinks(options: PodLinksOptions): PodLinks {
           .map(({ address }) => address),
         routes: listRoutes(pod)
           .filter((route) => route.linkIndex === link.index)
-          .flatMap(({ destination, gateway }) => (gateway === undefined ? [] : [{ destination, gateway }])),
+          .flatMap(({ destination, gateway, source }) =>
+            gateway === undefined ? [] : [{ destination, gateway, ...(source === undefined ? {} : { source }) }],
+          ),
       };
     },
 

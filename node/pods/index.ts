@@ -2,6 +2,7 @@ export {
   createPodSource,
   isIncarnation,
   type NetworkedPod,
+  PodRefused,
   type PodSource,
   type PodView,
   projectPod,

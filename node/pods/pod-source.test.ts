@@ -67,6 +67,30 @@ describe("a wait for a pod's network", () => {
   });
 });
 
+describe("a pod that the controller refuses a network", () => {
+  const refusal = (uid: string) =>
+    JSON.stringify({ uid, code: "ADDRESS_TAKEN", message: "10.10.0.5 is held by shop/db-0" });
+  const refused = (uid: string, of = uid) => pod(uid, { "ovenbird.io/refused": refusal(of) });
+
+  it("ends the wait at once with the reason, whether it comes before or meanwhile", async () => {
+    const { pods, upsert } = source();
+    const waiting = pods.waitFor("default/web", "a", patience());
+    upsert(refused("a"));
+    const reason = { name: "PodRefused", code: "ADDRESS_TAKEN", message: "10.10.0.5 is held by shop/db-0" };
+    await expect(waiting).rejects.toMatchObject(reason);
+    await expect(pods.waitFor("default/web", "a", patience())).rejects.toMatchObject(reason);
+  });
+
+  it("has its network once it is there, and another incarnation's refusal counts for nothing", async () => {
+    const { pods, upsert } = source();
+    upsert(refused("a"));
+    const waiting = pods.waitFor("default/web", "b", patience());
+    upsert(refused("b", "a"));
+    upsert(pod("b", { "ovenbird.io/refused": refusal("b"), "ovenbird.io/network": network("b") }));
+    expect((await waiting).uid).toBe("b");
+  });
+});
+
 describe("the pods of a node", () => {
   it("are complete once the list is", async () => {
     const { pods, events, upsert } = source();

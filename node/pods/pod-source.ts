@@ -2,8 +2,11 @@ import {
   type AnnotationResult,
   type KubeObject,
   type PodNetworkAnnotation,
+  type PodRefusalAnnotation,
   podNetworkAnnotation,
   podNetworkAnnotationKey,
+  podRefusalAnnotation,
+  podRefusalAnnotationKey,
   type ReflectorEvent,
   readAnnotation,
 } from "@ovenbird/kube";
@@ -18,6 +21,19 @@ export interface PodView {
   readonly staticUid: string | undefined;
   /** The controller's annotation; one that was written for another pod (copied by a template) counts as absent. */
   readonly network: AnnotationResult<PodNetworkAnnotation>;
+  /** Why the controller gives this very pod no network. */
+  readonly refusal: PodRefusalAnnotation | undefined;
+}
+
+/** The controller has refused the pod a network; `code` is one of the controller's. */
+export class PodRefused extends Error {
+  readonly code: string;
+
+  constructor({ code, message }: PodRefusalAnnotation) {
+    super(message);
+    this.name = "PodRefused";
+    this.code = code;
+  }
 }
 
 export type NetworkedPod = PodView & {
@@ -31,7 +47,7 @@ export interface PodSource {
   /**
    * Waits until the pod has its network; resolves at once when it has.
    * @param uid when given, only this incarnation of the pod counts
-   * @throws the signal's reason
+   * @throws {PodRefused} as soon as the controller has refused it; the signal's reason
    */
   waitFor(key: string, uid: string | undefined, signal: AbortSignal): Promise<NetworkedPod>;
   /** Resolves when all pods of the node are known. @throws the signal's reason */
@@ -51,7 +67,14 @@ export function projectPod(raw: unknown): PodView {
     uid,
     staticUid: annotations?.["kubernetes.io/config.mirror"],
     network: networkOf(uid, `${namespace}_${name}`, annotations?.[podNetworkAnnotationKey]),
+    refusal: refusalOf(uid, annotations?.[podRefusalAnnotationKey]),
   });
+}
+
+/** One that can't be read, or was written for another pod, counts as absent: then the pod waits for its network. */
+function refusalOf(uid: string, text: string | undefined): PodRefusalAnnotation | undefined {
+  const refusal = readAnnotation(podRefusalAnnotation, text);
+  return refusal.kind === "valid" && refusal.value.uid === uid ? refusal.value : undefined;
 }
 
 /** @param ownPort the only port that the pod may have: whoever may write annotations must not bind it to another's */
@@ -66,6 +89,7 @@ function networkOf(uid: string, ownPort: string, text: string | undefined): Anno
 interface Waiter {
   readonly uid: string | undefined;
   settle(pod: NetworkedPod): void;
+  fail(reason: PodRefused): void;
 }
 
 /** @param events of the pods with `spec.nodeName` of this node, projected by {@link projectPod} */
@@ -80,7 +104,9 @@ export function createPodSource(events: Observable<ReflectorEvent<PodView>>): Po
       case "upsert":
         pods.set(event.key, event.object);
         for (const waiter of [...(waiters.get(event.key) ?? [])]) {
+          const refused = refusalFor(event.object, waiter.uid);
           if (isWanted(event.object, waiter.uid)) waiter.settle(event.object);
+          else if (refused !== undefined) waiter.fail(refused);
         }
         return;
       case "delete":
@@ -98,6 +124,8 @@ export function createPodSource(events: Observable<ReflectorEvent<PodView>>): Po
     waitFor(key, uid, signal) {
       const pod = pods.get(key);
       if (pod !== undefined && isWanted(pod, uid)) return Promise.resolve(pod);
+      const refused = pod === undefined ? undefined : refusalFor(pod, uid);
+      if (refused !== undefined) return Promise.reject(refused);
       return new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason);
         const waiting = waiters.get(key) ?? new Set<Waiter>();
@@ -112,6 +140,10 @@ export function createPodSource(events: Observable<ReflectorEvent<PodView>>): Po
           settle(found) {
             end();
             resolve(found);
+          },
+          fail(reason) {
+            end();
+            reject(reason);
           },
         };
         const onAbort = () => {
@@ -143,6 +175,12 @@ export function createPodSource(events: Observable<ReflectorEvent<PodView>>): Po
 
 function isWanted(pod: PodView, uid: string | undefined): pod is NetworkedPod {
   return pod.network.kind === "valid" && isIncarnation(pod, uid);
+}
+
+/** A network outweighs a refusal, which is about to go then. */
+function refusalFor(pod: PodView, uid: string | undefined): PodRefused | undefined {
+  if (pod.refusal === undefined || pod.network.kind === "valid" || !isIncarnation(pod, uid)) return undefined;
+  return new PodRefused(pod.refusal);
 }
 
 /** Whether a pod is the one that the runtime means by this uid; a runtime that gives none means the one there is. */

@@ -60,13 +60,13 @@ export function localPorts(
     const openFlowPort = Number(row.ofport ?? -1);
     const flowPort = flowPorts.get(openFlowPort);
     if (flowPort === undefined || pod?.network.kind !== "valid") continue;
-    const { port, mac, addresses } = pod.network.value;
+    const { port, mac, addresses, infrastructure = [] } = pod.network.value;
     if (row.external_ids.get("iface-id") !== port) continue;
     found.push({
       ...flowPort,
       openFlowPort,
       mac: Buffer.from(mac.replaceAll(":", ""), "hex"),
-      addresses: new Set(addresses.map((address) => addressKey(address.split("/")[0] ?? ""))),
+      addresses: new Set([...addresses, ...infrastructure].map((address) => addressKey(address.split("/")[0] ?? ""))),
     });
   }
   return found;
