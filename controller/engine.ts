@@ -11,15 +11,22 @@ import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
 import type { DomainRecord } from "./state/domain-name.ts";
+import type { EgressIpRecord } from "./state/egress-ip.ts";
 import type { EndpointSliceRecord } from "./state/endpoint-slice.ts";
+import type { FloatingIpRecord } from "./state/floating-ip.ts";
+import type { IpAddressRecord } from "./state/ip-address.ts";
+import type { IpPoolRecord } from "./state/ip-pool.ts";
 import type { NamespaceRecord } from "./state/namespace.ts";
 import type { NodeRecord } from "./state/node.ts";
 import type { ObjectProblem } from "./state/object-problem.ts";
 import type { PodRecord } from "./state/pod.ts";
 import type { PolicyRecord } from "./state/policy.ts";
 import { isPolicyKind } from "./state/policy-kinds.ts";
+import type { ProviderNetworkRecord } from "./state/provider-network.ts";
 import type { ServiceRecord } from "./state/service.ts";
 import type { StateEvent } from "./state/state-event.ts";
+import type { SubnetRecord } from "./state/subnet.ts";
+import type { TenantRecord } from "./state/tenant.ts";
 import type { Announcement } from "./status/announcer.ts";
 import { nodeOwner } from "./translate/node-switch.ts";
 import { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";
@@ -37,6 +44,13 @@ export interface EventSources {
   /** Of all kinds, under their `policyId`. */
   readonly policies?: Observable<ReflectorEvent<PolicyRecord>>;
   readonly domains?: Observable<ReflectorEvent<DomainRecord>>;
+  readonly tenants?: Observable<ReflectorEvent<TenantRecord>>;
+  readonly subnets?: Observable<ReflectorEvent<SubnetRecord>>;
+  readonly ipPools?: Observable<ReflectorEvent<IpPoolRecord>>;
+  readonly ipAddresses?: Observable<ReflectorEvent<IpAddressRecord>>;
+  readonly providerNetworks?: Observable<ReflectorEvent<ProviderNetworkRecord>>;
+  readonly egressIps?: Observable<ReflectorEvent<EgressIpRecord>>;
+  readonly floatingIps?: Observable<ReflectorEvent<FloatingIpRecord>>;
 }
 
 export interface EngineListener extends ApplierListener {
@@ -88,6 +102,18 @@ export interface Engine {
 }
 
 type Kind = StateEvent["kind"];
+
+/** Ovenbird's own kinds that decide where pods have their addresses, and where each comes from. */
+const resourceSources = {
+  tenant: "tenants",
+  subnet: "subnets",
+  ipPool: "ipPools",
+  ipAddress: "ipAddresses",
+  providerNetwork: "providerNetworks",
+  egressIp: "egressIps",
+  floatingIp: "floatingIps",
+} as const satisfies Partial<Record<Kind, keyof EventSources>>;
+type ResourceEventKind = keyof typeof resourceSources;
 
 /** Rows of ours that bear addresses, for the restoration of reservations. */
 function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
@@ -145,6 +171,8 @@ export function createEngine(options: EngineOptions): Engine {
   if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
   if (sources.policies !== undefined) unsynced.add("policy");
   if (sources.domains !== undefined) unsynced.add("domain");
+  for (const [kind, source] of Object.entries(resourceSources))
+    if (sources[source] !== undefined) unsynced.add(kind as ResourceEventKind);
   const triggers = createEndpointTriggers((service) => synced && services.has(service));
   const subscriptions: Subscription[] = [];
   const begun = Promise.withResolvers<void>();
@@ -317,6 +345,11 @@ export function createEngine(options: EngineOptions): Engine {
   // Before the pods, whose first rows have to be those that policies demand.
   if (sources.policies !== undefined) follow("policy", sources.policies, policies);
   if (sources.domains !== undefined) follow("domain", sources.domains);
+  // Likewise, for a pod is in a subnet for good.
+  for (const [kind, name] of Object.entries(resourceSources)) {
+    const source: Observable<ReflectorEvent<NonNullable<StateEvent["object"]>>> | undefined = sources[name];
+    if (source !== undefined) follow(kind as ResourceEventKind, source);
+  }
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);

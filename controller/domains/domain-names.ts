@@ -19,7 +19,7 @@ import { createKeyedQueue } from "../status/keyed-queue.ts";
 
 export interface DomainNamesOptions {
   readonly client: Pick<KubeClient, "delete">;
-  readonly network: Pick<NetworkConfig, "families" | "services">;
+  readonly network: Pick<NetworkConfig, "families" | "services" | "infrastructure">;
   readonly objects: Observable<ReflectorEvent<DomainNameRecord>>;
   /** Those whose domain names keep objects; the others are passed over. */
   readonly policies: Observable<ReflectorEvent<PolicyRecord>>;

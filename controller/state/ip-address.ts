@@ -1,3 +1,6 @@
+import { ipAddressSpec } from "@ovenbird/kube";
+import { objectAt, textAt } from "./raw-object.ts";
+import { parseMac, projectResource, readAddressPair } from "./resource-record.ts";
 import type { ResourceRecord } from "./selection.ts";
 
 /**
@@ -16,4 +19,23 @@ export interface IpAddressRecord extends ResourceRecord {
   readonly ttlSeconds: number | undefined;
   /** `status.releasedAt`: since when no pod has it. */
   readonly releasedAt: string | undefined;
+}
+
+/** Projects an IPAddress as the API gives it; never throws. */
+export function projectIpAddress(raw: unknown): IpAddressRecord {
+  return projectResource(raw, ipAddressSpec, (spec, complain, object) => {
+    const asked = textAt(spec.mac);
+    const mac = asked === undefined ? undefined : parseMac(asked);
+    if (asked !== undefined && mac === undefined) complain(`mac: ${asked} is no hardware address of one interface`);
+    const { ttlSeconds } = spec;
+    return {
+      subnet: textAt(spec.subnet) ?? "",
+      addresses: readAddressPair(spec.addresses, "addresses", complain),
+      mac,
+      namespace: textAt(spec.namespace) ?? "",
+      holder: textAt(spec.holder) ?? "",
+      ttlSeconds: typeof ttlSeconds === "number" && ttlSeconds >= 0 ? ttlSeconds : undefined,
+      releasedAt: textAt(objectAt(object.status).releasedAt),
+    };
+  });
 }

@@ -1,6 +1,7 @@
 import { logPolicyAnnotationKey } from "@ovenbird/kube";
 import { type Labels, projectLabels } from "./labels.ts";
 import { metadataOf, objectAt, textAt } from "./raw-object.ts";
+import { namespaceSubnet } from "./read-pod-request.ts";
 
 export const logPolicies = ["deny", "allow", "all"] as const;
 /** What of the decisions of policies over a namespace's pods is logged. */
@@ -17,6 +18,8 @@ export interface NamespaceRecord {
   readonly logPolicy: LogPolicy | undefined;
   /** What it says, when it is none of these. */
   readonly logPolicyProblem: string | undefined;
+  /** The Subnet that `ovenbird.io/subnet` names, for pods that name none themselves. */
+  readonly subnet: string | undefined;
 }
 
 /** By this label a namespace can be selected by its name; no API server lets it be anything else. */
@@ -38,5 +41,6 @@ export function projectNamespace(raw: unknown): NamespaceRecord {
     labels: namespaceLabels(name, labels),
     logPolicy,
     logPolicyProblem: logPolicy === undefined ? asked : undefined,
+    subnet: namespaceSubnet(annotations),
   });
 }

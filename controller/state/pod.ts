@@ -1,10 +1,13 @@
-import { podNetworkAnnotationKey } from "@ovenbird/kube";
+import { podNetworkAnnotationKey, podRefusalAnnotationKey } from "@ovenbird/kube";
 import { internText } from "./interner.ts";
 import { type Labels, projectLabels } from "./labels.ts";
+import type { PodNetworkRequest } from "./pod-network-request.ts";
 import { isPortName } from "./policy-parts.ts";
 import { listAt, metadataOf, objectAt, textAt } from "./raw-object.ts";
+import { readPodRequest } from "./read-pod-request.ts";
 import { namedPortKey } from "./selector.ts";
 import { portNumberAt, protocolAt } from "./service.ts";
+import { workloadOf } from "./workload.ts";
 
 /** What the controller keeps of a Pod. */
 export interface PodRecord {
@@ -24,6 +27,14 @@ export interface PodRecord {
   readonly selectionLabels: Labels;
   /** The value of `ovenbird.io/network` as it stands on the pod. */
   readonly networkAnnotation: string | undefined;
+  /** The value of `ovenbird.io/refused` as it stands on the pod. */
+  readonly refusedAnnotation: string | undefined;
+  /** What its annotations ask for; the same object where they ask for the same. */
+  readonly request: PodNetworkRequest | undefined;
+  /** What made it: `StatefulSet/db`, `Deployment/web`. */
+  readonly workload: string | undefined;
+  /** Its number in its StatefulSet. */
+  readonly ordinal: number | undefined;
 }
 
 /** Containers, and those that are started before them and stay (KEP-753). */
@@ -55,6 +66,7 @@ export function projectPod(raw: unknown): PodRecord {
   const { nodeName, hostNetwork } = objectAt(spec);
   const { phase } = objectAt(status);
   const node = textAt(nodeName);
+  const workload = workloadOf(raw);
   return Object.freeze({
     key: `${namespace}/${name}`,
     uid,
@@ -66,5 +78,9 @@ export function projectPod(raw: unknown): PodRecord {
     labels: projectLabels(labels),
     selectionLabels: selectionLabelsOf(labels, spec),
     networkAnnotation: textAt(annotations[podNetworkAnnotationKey]),
+    refusedAnnotation: textAt(annotations[podRefusalAnnotationKey]),
+    request: readPodRequest(annotations, { podName: name, workload: workload?.name }),
+    workload: workload?.name,
+    ordinal: workload?.ordinal,
   });
 }

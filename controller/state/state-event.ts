@@ -1,10 +1,17 @@
 import type { DomainRecord } from "./domain-name.ts";
+import type { EgressIpRecord } from "./egress-ip.ts";
 import type { EndpointSliceRecord } from "./endpoint-slice.ts";
+import type { FloatingIpRecord } from "./floating-ip.ts";
+import type { IpAddressRecord } from "./ip-address.ts";
+import type { IpPoolRecord } from "./ip-pool.ts";
 import type { NamespaceRecord } from "./namespace.ts";
 import type { NodeRecord } from "./node.ts";
 import type { PodRecord } from "./pod.ts";
 import type { PolicyRecord } from "./policy.ts";
+import type { ProviderNetworkRecord } from "./provider-network.ts";
 import type { ServiceRecord } from "./service.ts";
+import type { SubnetRecord } from "./subnet.ts";
+import type { TenantRecord } from "./tenant.ts";
 
 interface Change<Kind extends string, Record> {
   readonly kind: Kind;
@@ -23,4 +30,11 @@ export type StateEvent =
   | Change<"service", ServiceRecord>
   | Change<"endpointSlice", EndpointSliceRecord>
   | Change<"domain", DomainRecord>
-  | Change<"policy", PolicyRecord>;
+  | Change<"policy", PolicyRecord>
+  | Change<"tenant", TenantRecord>
+  | Change<"subnet", SubnetRecord>
+  | Change<"ipPool", IpPoolRecord>
+  | Change<"ipAddress", IpAddressRecord>
+  | Change<"providerNetwork", ProviderNetworkRecord>
+  | Change<"egressIp", EgressIpRecord>
+  | Change<"floatingIp", FloatingIpRecord>;
