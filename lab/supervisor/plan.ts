@@ -6,7 +6,7 @@ import { identity } from "../topology/certificates.ts";
 import { type Host, hostPort, type Layout, outsideHosts, paths, ports, type Trunk } from "../topology/layout.ts";
 import { centralEndpoint } from "../topology/network.ts";
 import { run } from "../topology/run.ts";
-import { trunkSwitchCommand } from "../topology/trunk.ts";
+import { forgetOnLinkChange, trunkSwitchCommand } from "../topology/trunk.ts";
 import type { DaemonSpec } from "./daemon.ts";
 import { launcher } from "./programs.ts";
 
@@ -140,6 +140,13 @@ function switchDaemons(layout: Layout): DaemonSpec[] {
       command: ["ovs-vswitchd", `unix:${socket}`, "--disable-system", ...ovsOptions(folder, "ovs-vswitchd")],
       ready: { kind: "file", path: join(folder, "ovs-vswitchd.pid") },
       after: ["switch.ovsdb-server"],
+    },
+    {
+      ...{ name: "switch.links", namespace, env },
+      command: ["sh", "-c", forgetOnLinkChange],
+      ready: { kind: "started" },
+      after: ["switch.ovs-vswitchd"],
+      restartsWith: ["switch.ovs-vswitchd"],
     },
   ];
 }

@@ -51,3 +51,8 @@ export function trunkSwitchCommand(layout: Layout): readonly string[] {
     ]),
   ];
 }
+
+/** Forgets, as switches do, where addresses are when a link goes or comes: Open vSwitch remembers. */
+export const forgetOnLinkChange = `ip -oneline monitor link | while read -r _; do
+  ovs-appctl --timeout=5 fdb/flush ${trunkBridge} >/dev/null || exit 1
+done`;
