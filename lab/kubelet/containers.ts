@@ -5,6 +5,7 @@ import type { Prober, ServedPort } from "../probe/index.ts";
 import { systemPath } from "../topology/run.ts";
 import { type ContainerRecord, isCommand, type PodRecord } from "./pod.ts";
 import { inPod, type PodView } from "./pod-view.ts";
+import { watchReadiness } from "./readiness-probe.ts";
 
 export interface ContainerEnd {
   readonly kind: "terminated";
@@ -22,6 +23,8 @@ export interface ContainerStatus {
   readonly name: string;
   readonly image: string;
   readonly state: ContainerState;
+  /** It runs, and its readiness probe says so too. */
+  readonly ready: boolean;
   readonly restarts: number;
   /** How it ended before it was started anew. */
   readonly last?: ContainerEnd;
@@ -37,11 +40,17 @@ export interface StartOptions {
   readonly pod: PodRecord;
   /** Path of the namespace. */
   readonly netns: string;
+  /** The pod's own address, which readiness probes ask. */
+  readonly address: string;
+  /** Path of the node's network namespace, from which they ask. */
+  readonly nodeNamespace: string;
   readonly view: PodView | undefined;
   readonly prober: Prober;
   readonly logFolder: string;
   /** A container's state has changed. */
   readonly changed: () => void;
+  /** A readiness probe has failed. */
+  readonly unhealthy: (why: string) => void;
 }
 
 const longestRestartMs = 30_000;
@@ -53,7 +62,7 @@ const longestGraceMs = 5000;
  */
 export function startContainers(options: StartOptions): PodProcesses {
   const containers = options.pod.containers.map((record) =>
-    isCommand(record) ? startCommand(record, options) : startServers(record, options),
+    withReadiness(record, isCommand(record) ? startCommand(record, options) : startServers(record, options), options),
   );
   return {
     statuses: () => containers.map((container) => container.status()),
@@ -64,8 +73,39 @@ export function startContainers(options: StartOptions): PodProcesses {
 }
 
 interface RunningContainer {
+  status(): Omit<ContainerStatus, "ready">;
+  stop(): Promise<void>;
+}
+
+interface WatchedContainer {
   status(): ContainerStatus;
   stop(): Promise<void>;
+}
+
+/** A container that is ready when it runs and, where it has a readiness probe, that one says so. */
+function withReadiness(
+  record: ContainerRecord,
+  container: RunningContainer,
+  { netns, address, nodeNamespace, view, prober, changed, unhealthy }: StartOptions,
+): WatchedContainer {
+  const { readinessProbe: probe, ports } = record;
+  const watch =
+    probe === undefined
+      ? undefined
+      : watchReadiness(
+          { probe, ports, address, netns, view, nodeNamespace, prober },
+          { changed, failed: (why) => unhealthy(why) },
+        );
+  return {
+    status() {
+      const status = container.status();
+      return { ...status, ready: status.state.kind === "running" && watch?.ready !== false };
+    },
+    async stop() {
+      watch?.stop();
+      await container.stop();
+    },
+  };
 }
 
 function startServers(record: ContainerRecord, { pod, netns, prober }: StartOptions): RunningContainer {

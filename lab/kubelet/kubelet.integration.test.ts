@@ -170,6 +170,36 @@ describe("the kubelet", () => {
     expect(calls("DEL")).toHaveLength(1);
   });
 
+  it("has a pod ready when its readiness probes succeed, and no longer than that", async () => {
+    installPlugin();
+    const file = join(folder, "ready");
+    const server = new URL(api.addresses[0] ?? "");
+    const often = { periodSeconds: 1, failureThreshold: 1 };
+    const containers = [
+      { name: "file", image: "probe", readinessProbe: { exec: { command: ["test", "-e", file] }, ...often } },
+      {
+        ...{ name: "web", image: "probe", ports: [{ name: "api", containerPort: Number(server.port) }] },
+        readinessProbe: { httpGet: { host: server.hostname, port: "api", path: "/version" }, ...often },
+      },
+    ];
+    await createPod({ containers });
+    const untilReadyIs = (status: string) =>
+      vi.waitFor(async () => {
+        const pod = await client.get<{ status?: { conditions?: { type: string; status: string }[] } }>(pods, wren);
+        expect(pod.status?.conditions?.find(({ type }) => type === "Ready")?.status).toBe(status);
+      }, 10_000);
+    await untilRunning();
+    await untilReadyIs("False");
+    writeFileSync(file, "");
+    await untilReadyIs("True");
+    rmSync(file);
+    await untilReadyIs("False");
+    await vi.waitFor(async () => {
+      const { items } = await client.list<{ reason?: string; message?: string }>(events, { namespace: "default" });
+      expect(items.find(({ reason }) => reason === "Unhealthy")?.message).toContain("Readiness probe failed");
+    }, 10_000);
+  });
+
   it("lets a command end, reports how, and gives its network back", async () => {
     installPlugin();
     const containers = [{ name: "c", image: "exec", command: ["sh", "-c", "exit 3"] }];

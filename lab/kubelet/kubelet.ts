@@ -238,7 +238,7 @@ async function cniProblem(cni: CniHost): Promise<string | undefined> {
 
 /** A container whose sandbox is not there yet. */
 function notCreated({ name, image }: ContainerRecord, message: string): ContainerStatus {
-  return { name, image, state: { kind: "waiting", reason: "ContainerCreating", message }, restarts: 0 };
+  return { name, image, state: { kind: "waiting", reason: "ContainerCreating", message }, ready: false, restarts: 0 };
 }
 
 /** At most `size` at once, the others in the order of their coming. */

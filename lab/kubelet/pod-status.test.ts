@@ -8,7 +8,13 @@ const running: ContainerState = { kind: "running", startedAt: now };
 const ended = (exitCode: number): ContainerState => ({ kind: "terminated", exitCode, startedAt: now, finishedAt: now });
 
 function statusOf(restartPolicy: string, states: readonly ContainerState[], sandboxReady = true) {
-  const containers = states.map((state, index) => ({ name: `c${index}`, image: "exec", state, restarts: 0 }));
+  const containers = states.map((state, index) => ({
+    name: `c${index}`,
+    image: "exec",
+    state,
+    ready: state.kind === "running",
+    restarts: 0,
+  }));
   const pod = readPod({
     metadata: { name: "p", namespace: "n", uid: "u" },
     spec: { nodeName: "node1", restartPolicy, containers: containers.map(({ name }) => ({ name })) },
@@ -39,13 +45,31 @@ describe("a pod's status", () => {
         spec: { nodeName: "node1", containers: [{ name: "c" }], readinessGates: [{ conditionType: "song" }] },
         status: { conditions },
       });
-      const containers = [{ name: "c", image: "probe", state: running, restarts: 0 }];
+      const containers = [{ name: "c", image: "probe", state: running, ready: true, restarts: 0 }];
       return podStatus({ pod, hostAddresses: [], podAddresses: ["10.0.0.1"], containers, sandboxReady: true, now });
     };
     expect(conditionOf(withGate([]), "Ready")).toBe("False");
     expect(conditionOf(withGate([]), "ContainersReady")).toBe("True");
     expect(conditionOf(withGate([{ type: "song", status: "False" }]), "Ready")).toBe("False");
     expect(conditionOf(withGate([{ type: "song", status: "True" }]), "Ready")).toBe("True");
+  });
+
+  it("is Running, but not Ready while a readiness probe does not succeed", () => {
+    const pod = readPod({
+      metadata: { name: "p", namespace: "n", uid: "u" },
+      spec: { nodeName: "node1", containers: [{ name: "c", readinessProbe: { tcpSocket: { port: 80 } } }] },
+    });
+    const containers = [{ name: "c", image: "probe", state: running, ready: false, restarts: 0 }];
+    const status = podStatus({
+      pod,
+      hostAddresses: [],
+      podAddresses: ["10.0.0.1"],
+      containers,
+      sandboxReady: true,
+      now,
+    });
+    expect(status).toMatchObject({ phase: "Running", containerStatuses: [{ ready: false }] });
+    expect(conditionOf(status, "Ready")).toBe("False");
   });
 
   it("shows a container that is about to be restarted as waiting, with how it ended", () => {
@@ -55,7 +79,7 @@ describe("a pod's status", () => {
       spec: { nodeName: "node1", containers: [{ name: "c" }] },
     });
     const last = { kind: "terminated", exitCode: 3, startedAt: now, finishedAt: now } as const;
-    const containers = [{ name: "c", image: "exec", state: waiting, restarts: 1, last }];
+    const containers = [{ name: "c", image: "exec", state: waiting, ready: false, restarts: 1, last }];
     const status = podStatus({ pod, hostAddresses: [], podAddresses: [], containers, sandboxReady: true, now });
     expect(conditionOf(status, "Ready")).toBe("False");
     expect(status.containerStatuses).toMatchObject([

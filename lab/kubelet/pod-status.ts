@@ -17,8 +17,7 @@ export interface PodStatusInput {
 export function podStatus(input: PodStatusInput): Record<string, unknown> {
   const { pod, hostAddresses, podAddresses, containers, sandboxReady, now } = input;
   const phase = phaseOf(input);
-  const running = containers.length > 0 && containers.every(({ state }) => state.kind === "running");
-  const ready = sandboxReady && running;
+  const ready = sandboxReady && containers.length > 0 && containers.every((container) => container.ready);
   const gates = pod.closedGates.join(", ");
   const condition = (type: string, holds: boolean, reason?: string) => ({
     type,
@@ -71,7 +70,7 @@ function containerStatus(container: ContainerStatus, pod: PodRecord, sandboxRead
     imageID: "",
     containerID: `lab://${pod.uid}/${name}`,
     restartCount: restarts,
-    ready: sandboxReady && state.kind === "running",
+    ready: sandboxReady && container.ready,
     started: state.kind === "running",
     state: stateOf(container.state),
     lastState: container.last === undefined ? {} : stateOf(container.last),

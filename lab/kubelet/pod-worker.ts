@@ -116,10 +116,13 @@ export function startPodWorker(first: PodRecord, adopted: Sandbox | undefined, c
     processes = startContainers({
       pod,
       netns,
+      address: (pod.hostNetwork ? context.host.addresses[0] : sandbox && podAddressesOf(sandbox)[0]) ?? "",
+      nodeNamespace: context.host.namespace,
       view: pod.hostNetwork ? undefined : context.view?.(pod.namespace),
       prober: context.prober,
       logFolder: context.logFolder,
       changed: () => report(),
+      unhealthy: (why) => context.problem(pod, "Unhealthy", why),
     });
     report();
   }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { readinessProbe } from "./readiness-probe.ts";
 
 const preStop = z.object({ sleep: z.object({ seconds: z.number() }).optional() });
 const container = z.object({
@@ -8,8 +9,15 @@ const container = z.object({
   args: z.array(z.string()).default([]),
   env: z.array(z.object({ name: z.string(), value: z.string().default("") })).default([]),
   lifecycle: z.object({ preStop: preStop.optional() }).optional(),
+  readinessProbe: readinessProbe.optional(),
   ports: z
-    .array(z.object({ containerPort: z.int(), protocol: z.enum(["TCP", "UDP", "SCTP"]).default("TCP") }))
+    .array(
+      z.object({
+        name: z.string().optional(),
+        containerPort: z.int(),
+        protocol: z.enum(["TCP", "UDP", "SCTP"]).default("TCP"),
+      }),
+    )
     .default([]),
 });
 
