@@ -76,10 +76,10 @@ function familiesText(paths: readonly WhyPath[]): string {
 function merged(paths: readonly WhyPath[]): readonly (readonly WhyPath[])[] {
   const groups = new Map<string, WhyPath[]>();
   for (const path of paths) {
-    const { verdict, from, to, egress, ingress, service } = path;
+    const { verdict, from, to, egress, ingress, service, network } = path;
     const plain = ({ changes: _, ...decision }: WhyDecision) => decision;
     const ends = [from.kind, from.name, to.kind, to.kind === "address" ? "" : to.name, service?.name, service?.port];
-    const key = JSON.stringify([verdict, ends, plain(egress), plain(ingress)]);
+    const key = JSON.stringify([verdict, ends, network, plain(egress), plain(ingress)]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [path]);
     else group.push(path);
@@ -139,12 +139,13 @@ export function whyText(answer: WhyAnswer): string {
   for (const group of merged(answer.paths)) {
     const [first] = group;
     if (first === undefined) continue;
-    const { from, to, service, verdict, egress, ingress } = first;
+    const { from, to, service, verdict, network, egress, ingress } = first;
     const ports = distinct(group.map((path) => portsText(path.protocol, path.ports))).join(", ");
     const target =
       service === undefined ? endText(to) : `${endText(to)} (behind Service ${service.name} port ${service.port})`;
     const addresses = distinct(group.map((path) => `${path.from.address} -> ${path.to.address}`)).join(", ");
     lines.push("", `  ${ports}${familiesText(group)}: ${verdict}`, `    ${endText(from)} -> ${target}  [${addresses}]`);
+    if (network !== undefined) lines.push(`    ${"network".padEnd(8)} ${network.verdict}: ${network.message}`);
     lines.push(...decisionLines("egress", egress), ...decisionLines("ingress", ingress));
     lines.push(...changeLines(group));
   }

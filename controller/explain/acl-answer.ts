@@ -27,7 +27,7 @@ const flowPriorityOffset = 1000;
 function originOf(owner: string | undefined, policyAt: PolicyAt): AclRuleOrigin | undefined {
   const origin = owner === undefined ? undefined : aclOrigin(owner);
   if (origin === undefined) return undefined;
-  const { kind, key, direction, piece, logged, pass } = origin;
+  const { kind, key, direction, piece, logged, tenant, pass } = origin;
   const rule = typeof origin.rule === "number" ? origin.rule : undefined;
   const record = policyAt(policyId(origin));
   const ruleName = record?.rules.find((each) => each.direction === direction && each.index === rule)?.name;
@@ -43,6 +43,7 @@ function originOf(owner: string | undefined, policyAt: PolicyAt): AclRuleOrigin 
           ? "rest"
           : "rule",
     logged,
+    ...(tenant === undefined ? {} : { tenant }),
     ...(pass === undefined ? {} : { pass }),
   };
 }
@@ -65,7 +66,9 @@ function policyMeaning(verb: string, origin: AclRuleOrigin): string {
   const { pass, part, policy, direction } = origin;
   const name = `${policy.kind} ${policy.name}`;
   const passed = pass === undefined ? "" : `, of what rule ${pass.rule} of ${pass.policy.replace("/", " ")} passes on`;
-  const twin = origin.logged ? ", for pods of namespaces that log it" : "";
+  const ofTenant =
+    origin.tenant === undefined ? "" : `, for pods of tenant ${origin.tenant} by the addresses of its own`;
+  const twin = `${ofTenant}${origin.logged ? ", for pods of namespaces that log it" : ""}`;
   switch (part) {
     case "overflow":
       return `${verb} all ${direction} of whom ${name} selects: there are too few priorities for its rules`;

@@ -35,13 +35,29 @@ export interface WhyPath {
   readonly to: WhyEnd;
   /** The Service that the packet is sent to. */
   readonly service?: { readonly name: string; readonly address: string; readonly port: number };
-  /** Allowed when both directions allow. */
+  /** Allowed when both directions allow, and the network doesn't keep the ends apart. */
   readonly verdict: "allowed" | "denied";
+  /** Where the ends' tenants or subnets say something of their own; policies are judged all the same. */
+  readonly network?: WhyNetwork;
   /** What the sender's egress says, and the receiver's ingress. */
   readonly egress: WhyDecision;
   readonly ingress: WhyDecision;
   /** What `ovn-trace` is to be asked; only when wanted. */
   readonly flow?: Microflow;
+}
+
+/** What is decided by whose networks the ends are in. */
+export interface WhyNetwork {
+  readonly verdict: "allowed" | "denied";
+  /**
+   * `tenants`: they are in two tenants that have nothing to do with each other; `peers`: in two that are joined;
+   * `shared-service`: one may use the other's Service; `egress-none`: the sender's Subnet lets nothing out of the cluster.
+   */
+  readonly reason: "tenants" | "peers" | "shared-service" | "egress-none";
+  /** Of ends that are pods. */
+  readonly tenants: { readonly from?: string; readonly to?: string };
+  /** In words. */
+  readonly message: string;
 }
 
 export interface WhyDecision {
@@ -122,6 +138,8 @@ export interface AclRuleOrigin {
   readonly part: "rule" | "isolation" | "rest" | "overflow";
   /** It stands for the same as another row, over pods whose namespace logs. */
   readonly logged: boolean;
+  /** It stands for the same as another row, for pods of this tenant and by the addresses that it and its peers alone know. */
+  readonly tenant?: string;
   /** The rule whose Pass this row carries out: it stands above the rules that it passes by. */
   readonly pass?: { readonly policy: string; readonly rule: number };
 }

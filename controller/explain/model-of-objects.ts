@@ -1,4 +1,5 @@
 import type { PolicyModel } from "../graph/policy-model.ts";
+import { noTenancy, type TenancyView } from "../graph/tenancy-view.ts";
 import { projectAdminNetworkPolicy, projectBaselineAdminNetworkPolicy } from "../state/admin-network-policy.ts";
 import { projectClusterNetworkPolicy } from "../state/cluster-network-policy.ts";
 import { type EndpointSliceRecord, projectEndpointSlice } from "../state/endpoint-slice.ts";
@@ -26,6 +27,7 @@ export interface SmallCluster {
   readonly services?: readonly Raw[];
   readonly slices?: readonly Raw[];
   readonly domains?: Readonly<Record<string, readonly string[]>>;
+  readonly tenancy?: Partial<TenancyView>;
 }
 
 export interface SmallPod {
@@ -91,6 +93,7 @@ export function modelOfObjects(cluster: SmallCluster): PolicyModel {
     addressesOf: (key) => pods[key]?.addresses ?? [],
     podAt: (address) => holders.get(address),
     managementAddresses: (node) => nodes[node]?.management ?? [],
+    tenancy: { ...noTenancy, ...cluster.tenancy },
     domainAddresses: (names) => [...new Set(names.flatMap((name) => domains[name] ?? []))],
   };
 }

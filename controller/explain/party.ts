@@ -20,6 +20,9 @@ export type Party =
       /** With the ports that it names. */
       readonly labels: Labels;
       readonly node: string | undefined;
+      readonly tenant: string;
+      /** Whether the address is one that only its tenant and those joined with it know; others may have it as well. */
+      readonly isOwn: boolean;
     })
   | (Placed & {
       readonly kind: "node";

@@ -144,7 +144,7 @@ async function podClasses(
     }
     const places = placesOf.get(key) ?? [];
     const members = told.length === 0 ? "" : membership(told, places);
-    const signature = `${namespace} ${text} ${members} ${places.map(({ family }) => family).join()}`;
+    const signature = `${namespace} ${model.tenancy.tenantOf(key)} ${text} ${members} ${places.map(({ family }) => family).join()}`;
     const group = groups.get(signature);
     if (group === undefined) groups.set(signature, { members: [key], parties: parties.pod(key) });
     else group.members.push(key);
@@ -257,7 +257,7 @@ function domainClasses(model: PolicyModel, policies: Iterable<PolicyRecord>): Dr
   const peers = [...policies].flatMap(({ rules }) => rules.flatMap((rule) => (rule.peers === "any" ? [] : rule.peers)));
   const names = new Set(peers.flatMap((peer) => (peer.kind === "domains" ? peer.names : [])));
   return [...names].flatMap((name) => {
-    const places = byFamily(model.domainAddresses([name]).map(at));
+    const places = byFamily(model.domainAddresses([name]).map((address) => at(address)));
     if (Object.keys(places).length === 0) return [];
     return [
       { kind: "addresses" as const, namespace: undefined, text: name, members: [], sender: places, receiver: places },

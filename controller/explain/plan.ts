@@ -8,6 +8,7 @@ import { createPace } from "./pace.ts";
 import type { Party } from "./party.ts";
 import { createChangeCollector } from "./plan-changes.ts";
 import { type PlanClass, planClasses } from "./plan-classes.ts";
+import { createMeetings } from "./plan-meetings.ts";
 import { readPlannedPolicies } from "./plan-objects.ts";
 import { createVectors, judgeOf, type StackJudge, type Vector } from "./plan-vectors.ts";
 import { createPolicyIndex, type PolicyIndex, type PolicyStack, policiesOf } from "./policy-index.ts";
@@ -97,6 +98,7 @@ export async function planOf(model: PolicyModel, request: PlanRequest, ms = maxM
   const vectors = createVectors();
   const judges = createJudges(index, (stacks, direction) => judgeOf(stacks, direction, vectors, domains));
 
+  const mayMeet = createMeetings(model);
   const collector = createChangeCollector(classes);
   let truncated = false;
   let looked = 0;
@@ -115,6 +117,7 @@ export async function planOf(model: PolicyModel, request: PlanRequest, ms = maxM
         }
         const [from, to] = direction === "ingress" ? [peer, subject] : [subject, peer];
         if (from === to && from.members.length === 1) continue;
+        if (!mayMeet(from, to)) continue;
         const inFamily = (family: Family): Vector | undefined => {
           const sender = from.sender[family];
           const receiver = to.receiver[family];

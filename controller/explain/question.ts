@@ -12,7 +12,7 @@ import { serviceAddresses, servicePorts, serviceTarget } from "./service-target.
 
 /** One question: may FROM send to TO? */
 export interface WhyQuery {
-  /** `namespace/pod`, `node:NAME` or an address. */
+  /** `namespace/pod`, `node:NAME` or an address; of a pod in a tenant also `ADDRESS@TENANT`. */
   readonly from: string;
   /** Also `service:namespace/name[:port]` or a domain name. */
   readonly to: string;
@@ -48,10 +48,23 @@ function portNumber(text: string): number {
   );
 }
 
+/** An address, and in whose network. */
+function addressIn(text: string): readonly [address: string, tenant: string | undefined] | undefined {
+  const [address = "", tenant, ...rest] = text.split("@");
+  return isIP(address) === 0 || tenant === "" || rest.length > 0 ? undefined : [address, tenant];
+}
+
+/** In whose network the sender is; a node and those outside are in nobody's. */
+function tenantOf([sender]: readonly Party[]): string | undefined {
+  return sender?.kind === "pod" ? sender.tenant : undefined;
+}
+
 /** Finds out what a question is about. */
 export interface Questions {
   /** Who sends, in each of its families. @throws ExplainError BAD_QUERY, NOT_FOUND, NO_ADDRESS */
   sources(text: string): readonly Party[];
+  /** The senders with the addresses by which they turn to the receiver: own ones to where it is met at its own. */
+  asSeenBy(to: Party, from: readonly Party[]): readonly Party[];
   /**
    * Where it goes.
    * @param notes takes what else is to be known
@@ -82,7 +95,8 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
   function sources(text: string): readonly Party[] {
     const node = /^node:(.+)$/.exec(text)?.[1];
     if (node !== undefined) return parties.nodeSending(node);
-    if (isIP(text) !== 0) return [parties.at(text)];
+    const [address, tenant] = addressIn(text) ?? [];
+    if (address !== undefined) return [parties.at(address, tenant)];
     if (podKey.test(text)) return podOrItsNode(text, "nodeSending");
     throw new ExplainError(
       "BAD_QUERY",
@@ -151,7 +165,10 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
         `No address of ${name} is known: no policy names it, or no pod was answered yet; ask with one of its addresses`,
       );
     }
-    return plainTargets(addresses.map(parties.at), query);
+    return plainTargets(
+      addresses.map((address) => parties.at(address)),
+      query,
+    );
   }
 
   function targets(
@@ -173,8 +190,9 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
     if (node !== undefined) {
       return { end: { kind: "node", name: node }, targets: plainTargets(parties.nodeReceiving(node), query) };
     }
-    if (isIP(text) !== 0) {
-      const party = parties.at(text);
+    const [address, tenant] = addressIn(text) ?? [];
+    if (address !== undefined) {
+      const party = parties.at(address, tenant ?? tenantOf(from));
       const service = serviceAt(party.address);
       if (service === undefined) {
         const network = serviceNetworks.find((cidr) => contains(cidr, party.parsed));
@@ -201,5 +219,13 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
     );
   }
 
-  return { sources, targets };
+  function asSeenBy(to: Party, from: readonly Party[]): readonly Party[] {
+    if (to.kind !== "pod" || !to.isOwn) return from;
+    return from.map((party) => {
+      if (party.kind !== "pod" || party.isOwn) return party;
+      return parties.podInTenant(party.key).find(({ family }) => family === party.family) ?? party;
+    });
+  }
+
+  return { sources, asSeenBy, targets };
 }

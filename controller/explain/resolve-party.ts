@@ -15,8 +15,14 @@ export interface Parties {
   nodeSending(name: string): readonly Party[];
   /** As pods reach it. @throws ExplainError NOT_FOUND, NO_ADDRESS */
   nodeReceiving(name: string): readonly Party[];
-  /** @param address in any form that can be read */
-  at(address: string): Party;
+  /** The same by the addresses that its tenant and those joined with it know; empty where there are no such. */
+  podInTenant(key: string): readonly Party[];
+  /**
+   * @param address in any form that can be read
+   * @param tenant who looks: pods of it and of its peers are known by own addresses too
+   * @throws ExplainError AMBIGUOUS when pods of several tenants have it and it isn't said who looks
+   */
+  at(address: string, tenant?: string): Party;
   /** Who answers for an endpoint: a node is reached at its management address. */
   backendAt(address: string): Party;
 }
@@ -32,6 +38,7 @@ export function isSubject(model: PolicyModel, pod: PodRecord): boolean {
 }
 
 export function createParties(model: PolicyModel): Parties {
+  const { tenancy } = model;
   /** Nodes by their own addresses and by those of their management ports; made when first asked for. */
   let nodes: { readonly own: Map<string, string>; readonly management: Map<string, string> } | undefined;
   const namespaceLabels = new Map<string, Labels>();
@@ -72,7 +79,7 @@ export function createParties(model: PolicyModel): Parties {
     };
   }
 
-  function podAt(pod: PodRecord, address: string): Party {
+  function podAt(pod: PodRecord, address: string, isOwn = false): Party {
     return {
       kind: "pod",
       key: pod.key,
@@ -80,8 +87,28 @@ export function createParties(model: PolicyModel): Parties {
       namespaceLabels: labelsOfNamespace(pod.namespace),
       labels: pod.selectionLabels,
       node: pod.nodeName,
+      tenant: tenancy.tenantOf(pod.key),
+      isOwn,
       ...placed(address),
     };
+  }
+
+  /** Whose own address it is, as far as whoever looks can tell. */
+  function podInTenantAt(address: string, viewer: string | undefined): Party | undefined {
+    const holders = tenancy.podsAt(address).flatMap((key) => model.pods.get(key) ?? []);
+    const tenantOf = ({ key }: PodRecord): string => tenancy.tenantOf(key);
+    const near =
+      viewer === undefined
+        ? holders
+        : holders.filter((pod) => tenantOf(pod) === viewer || tenancy.peersOf(viewer).includes(tenantOf(pod)));
+    const [pod, ...others] = near;
+    if (pod === undefined) return undefined;
+    if (others.length === 0) return podAt(pod, address, true);
+    const all = near.map((each) => `pod ${each.key} in tenant ${tenantOf(each)}`).join(", ");
+    throw new ExplainError(
+      "AMBIGUOUS",
+      `${address} is the address of ${all}: say which by its name, or ${address}@TENANT`,
+    );
   }
 
   function nodeRecord(name: string) {
@@ -91,6 +118,10 @@ export function createParties(model: PolicyModel): Parties {
   }
 
   const parties: Parties = {
+    podInTenant(key) {
+      const pod = model.pods.get(key);
+      return pod === undefined ? [] : tenancy.ownAddressesOf(key).map((address) => podAt(pod, address, true));
+    },
     pod(key) {
       const pod = model.pods.get(key);
       if (pod === undefined) throw new ExplainError("NOT_FOUND", `There is no pod ${key}`);
@@ -114,7 +145,7 @@ export function createParties(model: PolicyModel): Parties {
       if (internalAddresses.length === 0) throw new ExplainError("NO_ADDRESS", `Node ${name} has no InternalIP`);
       return internalAddresses.map((address) => nodeAt(name, address, false));
     },
-    at(text) {
+    at(text, tenant) {
       const parsed = parseAddress(text);
       if (parsed === undefined) throw new ExplainError("BAD_QUERY", `${text} is no address`);
       const address = formatAddress(parsed);
@@ -126,7 +157,7 @@ export function createParties(model: PolicyModel): Parties {
       if (manager !== undefined) return nodeAt(manager, address, true);
       const owner = own.get(address);
       if (owner !== undefined) return nodeAt(owner, address, false);
-      return { kind: "address", key: address, ...placed(address) };
+      return podInTenantAt(address, tenant) ?? { kind: "address", key: address, ...placed(address) };
     },
     backendAt(address) {
       const party = parties.at(address);

@@ -4,7 +4,7 @@ import type { Labels } from "../state/labels.ts";
 import type { Direction } from "../state/policy.ts";
 import { policyId } from "../state/policy.ts";
 import { advise } from "./advice.ts";
-import type { NamedEnd, WhyAnswer, WhyDecision, WhyPath } from "./answer.ts";
+import type { NamedEnd, WhyAnswer, WhyDecision, WhyNetwork, WhyPath } from "./answer.ts";
 import { type Decision, decide, exemptionOf } from "./decision.ts";
 import { decisionAnswer, endOf } from "./decision-answer.ts";
 import { ExplainError } from "./explain-error.ts";
@@ -14,6 +14,7 @@ import { createPolicyIndex, type PolicyStack, policiesOf } from "./policy-index.
 import { type PortSegment, segmentStarts, segmentsFrom, segmentText } from "./port-segments.ts";
 import { createQuestions, type Target, type WhyQuery } from "./question.ts";
 import type { PacketProtocol } from "./rule-match.ts";
+import { reachOf, sharedPorts } from "./tenant-reach.ts";
 
 export type { WhyQuery } from "./question.ts";
 
@@ -34,6 +35,7 @@ interface Run extends PortSegment {
   readonly egress: Decision;
   readonly ingress: Decision;
   readonly answers: { readonly egress: WhyDecision; readonly ingress: WhyDecision };
+  readonly network: WhyNetwork | undefined;
   /** The answers as text. */
   readonly key: string;
 }
@@ -88,10 +90,11 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
       const egress = direction("egress", from, to, protocol, first);
       const ingress = direction("ingress", from, to, protocol, first);
       const answers = { egress: decisionAnswer(egress), ingress: decisionAnswer(ingress) };
-      const key = JSON.stringify(answers);
+      const network = reachOf(model.tenancy, from, to, { protocol, port: first });
+      const key = JSON.stringify([answers, network]);
       const before = runs.at(-1);
       if (before?.key === key) runs.splice(-1, 1, { ...before, last });
-      else runs.push({ first, last, egress, ingress, answers, key });
+      else runs.push({ first, last, egress, ingress, answers, network, key });
     }
     return runs;
   }
@@ -107,17 +110,21 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
     return segmentsFrom([
       ...segmentStarts(policiesOf(stackOf(from)), "egress", protocol, destination),
       ...segmentStarts(policiesOf(stackOf(to)), "ingress", protocol, destination),
+      ...sharedPorts(model.tenancy, from, to, protocol).flatMap((shared) => [shared, shared + 1]),
     ]);
   }
 
   function pathsBetween(from: Party, { to, protocols, port, service }: Target, options: WhyOptions): WhyPath[] {
     return protocols.flatMap((protocol) =>
-      runsBetween(from, to, protocol, port).map(({ first, last, egress, ingress, answers }): WhyPath => {
-        const verdict = egress.verdict === "allowed" && ingress.verdict === "allowed" ? "allowed" : "denied";
+      runsBetween(from, to, protocol, port).map(({ first, last, egress, ingress, answers, network }): WhyPath => {
+        const verdict = network?.verdict !== "denied" && passes(egress) && passes(ingress) ? "allowed" : "denied";
         const packet = { protocol, port: first, destination: labelsOf(to) };
         const what = whatText(protocol, { first, last });
         const advice = (which: Direction, decision: Decision, subject: Party, peer: Party) =>
-          options.changes === true && subject.kind === "pod" && decision.verdict === verdict
+          options.changes === true &&
+          subject.kind === "pod" &&
+          decision.verdict === verdict &&
+          network?.verdict !== "denied"
             ? { changes: advise(decision, which, subject, peer, packet, what, domains) }
             : {};
         const traced = { from, to, protocol, port: first === 0 ? last : first, service };
@@ -130,6 +137,7 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
           to: endOf(to),
           ...(service === undefined ? {} : { service }),
           verdict,
+          ...(network === undefined ? {} : { network }),
           egress: { ...answers.egress, ...advice("egress", egress, from, to) },
           ingress: { ...answers.ingress, ...advice("ingress", ingress, to, from) },
           ...(flow === undefined ? {} : { flow }),
@@ -169,7 +177,8 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
         notes.add(`pod ${pod.key} is in its node's network and counts as node ${pod.nodeName}`);
       const { end, targets: found } = questions.targets(query, from, notes);
       const paths = found.flatMap((target) =>
-        from
+        questions
+          .asSeenBy(target.to, from)
           .filter(({ family }) => family === target.to.family)
           .flatMap((party) => pathsBetween(party, target, options)),
       );
@@ -185,6 +194,8 @@ export function createExplainer(model: PolicyModel, serviceNetworks: readonly Ci
     },
   };
 }
+
+const passes = ({ verdict }: Decision): boolean => verdict === "allowed";
 
 /** `tcp/80`, `tcp` for all its ports. */
 function whatText(protocol: PacketProtocol, ports: PortSegment): string {

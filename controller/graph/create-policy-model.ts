@@ -7,6 +7,7 @@ import type { PodGraph } from "./pods.ts";
 import type { PolicyGraph } from "./policies.ts";
 import type { PolicyModel } from "./policy-model.ts";
 import type { ServiceGraph } from "./services.ts";
+import { noTenancy, type TenancyView } from "./tenancy-view.ts";
 
 /** The view of the graph's parts that explains verdicts. */
 export function createPolicyModel(parts: {
@@ -17,8 +18,9 @@ export function createPolicyModel(parts: {
   readonly policies: PolicyGraph;
   readonly services: ServiceGraph;
   readonly domains: DomainAddresses;
+  readonly tenancy?: TenancyView;
 }): PolicyModel {
-  const { network, pods, nodes, namespaces, policies, services, domains } = parts;
+  const { network, pods, nodes, namespaces, policies, services, domains, tenancy = noTenancy } = parts;
   return {
     pods: pods.records,
     namespaces,
@@ -33,6 +35,7 @@ export function createPolicyModel(parts: {
       const topology = nodes.topologyOf(node);
       return topology === undefined ? [] : nodeFamilies(network, topology.block).map(({ management }) => management);
     },
+    tenancy,
     domainAddresses: (names) => [...domains.of(names)],
   };
 }

@@ -5,6 +5,7 @@ import type { Problem } from "../state/object-problem.ts";
 import type { PodRecord } from "../state/pod.ts";
 import type { PolicyRecord } from "../state/policy.ts";
 import type { ServiceRecord } from "../state/service.ts";
+import type { TenancyView } from "./tenancy-view.ts";
 
 /**
  * What decides who reaches whom, as the graph holds it: a view without copies, for those that explain verdicts. Objects are
@@ -21,12 +22,14 @@ export interface PolicyModel {
   shortcomingsOf(policy: string): readonly Problem[];
   readonly services: ReadonlyMap<string, ServiceRecord>;
   endpointsOf(service: string): readonly EndpointSliceRecord[];
-  /** Of a pod that has a port, IPv4 first, without prefix lengths; none for others. */
+  /** Those of a pod that has a port which are one of a kind in the cluster, IPv4 first, without prefix lengths; none for others. */
   addressesOf(pod: string): readonly string[];
-  /** The key of the pod that has the address (canonical text). */
+  /** The key of the pod that has the address (canonical text) for everybody. */
   podAt(address: string): string | undefined;
   /** Those at which a node's own port faces its pods, IPv4 first; none for a node without rows. */
   managementAddresses(node: string): readonly string[];
+  /** Who is in which tenant. */
+  readonly tenancy: TenancyView;
   /** What is known of domain names as policies give them, each address once; of both families. */
   domainAddresses(names: readonly string[]): readonly string[];
 }
