@@ -175,7 +175,14 @@ describe("an agent on a host with a real Open vSwitch", () => {
     host.vsctl(
       ...["add-port", "br-ex", "patch-net-to-br-int", "--", "set", "Interface", "patch-net-to-br-int", "type=patch"],
       ...["options:peer=patch-br-int-to-net", "--", "set", "Port", "patch-net-to-br-int"],
-      ...["external_ids:ovn-localnet-port=net", "--", "add-port", "br-int", "patch-br-int-to-net", "--"],
+      ...[
+        "external_ids:ovn-localnet-port=external.node1-localnet",
+        "--",
+        "add-port",
+        "br-int",
+        "patch-br-int-to-net",
+        "--",
+      ],
       ...["set", "Interface", "patch-br-int-to-net", "type=patch", "options:peer=patch-net-to-br-int"],
     );
     const patch = host.vsctl("get", "Interface", "patch-net-to-br-int", "ofport");

@@ -47,4 +47,35 @@ describe("the gateway bridge's flows", () => {
     expect(flows).not.toContain("output:5");
     expect(flows).toContain("table=0,priority=190,arp,in_port=1,actions=LOCAL\n");
   });
+
+  it("meet routers with addresses of their own on this node as well as on the wire", () => {
+    expect(text({ outletPort: 7 })).toEqual(
+      expect.arrayContaining([
+        "table=0,priority=200,arp,in_port=7,arp_op=1,arp_tpa=192.0.2.11,actions=LOCAL",
+        "table=0,priority=190,arp,in_port=1,actions=LOCAL,output:5,output:7",
+        "table=0,priority=190,arp,in_port=LOCAL,actions=output:1,output:7",
+        "table=0,priority=100,ip,in_port=7,nw_dst=192.0.2.11,actions=ct(zone=64000,table=1)",
+        "table=0,priority=96,in_port=LOCAL,dl_dst=0a:e6:00:00:00:00/ff:fe:00:00:00:00,actions=output:1,output:7",
+        "table=0,priority=95,in_port=1,dl_dst=0a:e6:00:00:00:00/ff:fe:00:00:00:00,actions=output:7",
+        "table=0,priority=90,in_port=7,actions=output:1",
+      ]),
+    );
+  });
+
+  it("send no packet to those routers that isn't for one of them", () => {
+    const flows = bridgeFlows({ ...inputs, outletPort: 7 }).filter(({ match }) => match.startsWith("ip,in_port=5"));
+    expect(flows.filter(({ actions }) => actions.endsWith("output:7")).map(({ match }) => match)).toEqual([
+      "ip,in_port=5,dl_dst=0a:e6:00:00:00:00/ff:fe:00:00:00:00",
+    ]);
+  });
+
+  it("let networks that are routed in and out, untracked", () => {
+    expect(text({ routed: ["10.60.0.0/16", "fd60::/64"] })).toEqual(
+      expect.arrayContaining([
+        "table=0,priority=140,ip,in_port=1,dl_dst=0a:00:00:00:00:01,nw_dst=10.60.0.0/16,actions=output:5",
+        "table=0,priority=140,ip,in_port=5,nw_src=10.60.0.0/16,actions=output:1",
+        "table=0,priority=140,ipv6,in_port=1,dl_dst=0a:00:00:00:00:01,ipv6_dst=fd60::/64,actions=output:5",
+      ]),
+    );
+  });
 });

@@ -74,6 +74,8 @@ export interface Gateway {
   readonly state: GatewayState;
   /** What is reached from outside through the bridge; undefined = not known yet, flows that are there for it stay. */
   services: BridgeServices | undefined;
+  /** Networks of pods that come in and leave by the bridge untranslated. */
+  routed: readonly string[];
   /** Brings bridge, addresses, routes, guard and flows to what they should be; idempotent. */
   reconcile(): Promise<void>;
   /** vswitchd has restarted: its flows are gone, and its devices are still being set up. */
@@ -95,6 +97,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let lastMac: string | undefined;
   let mismatch: Datapath | undefined;
   let services: BridgeServices | undefined;
+  let routed: readonly string[] = [];
 
   async function next(): Promise<GatewayState> {
     let bridge = findBridge(session.replica, bridgeName);
@@ -138,7 +141,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     await install(
       bridgeFlows({
         uplinkPort: Number(uplinkInterface.row.ofport),
-        patchPort: findPatchPort(session, bridge),
+        patchPort: findPatchPort(session, bridge, isGatewayPatch),
+        outletPort: findPatchPort(session, bridge, isOutletPatch),
+        routed,
         mac: device.mac,
         nodeAddresses: [
           ...network.addresses.map((address) => address.split("/")[0] ?? address),
@@ -206,6 +211,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     set services(value) {
       services = value;
+    },
+    get routed() {
+      return routed;
+    },
+    set routed(value) {
+      routed = value;
     },
     async reconcile() {
       restarted = false;
@@ -320,12 +331,23 @@ function findUplink(
   return candidates.length === 1 ? candidates[0] : undefined;
 }
 
-/** The OpenFlow port of ovn-controller's patch to the integration bridge, which comes with the first localnet port. */
-function findPatchPort(session: VswitchdSession, bridge: OpenVswitchRows.Bridge): number | undefined {
+/** By the names that the controller gives to localnet ports: the node's gateway router's switch. */
+const isGatewayPatch = (localnet: string): boolean => /^external\..+-localnet$/.test(localnet);
+/** The switch that all nodes share, of routers with addresses of their own. */
+const isOutletPatch = (localnet: string): boolean => localnet === "external-localnet";
+
+/** The OpenFlow port of one of ovn-controller's patches to the integration bridge, which come with localnet ports. */
+function findPatchPort(
+  session: VswitchdSession,
+  bridge: OpenVswitchRows.Bridge,
+  isWanted: (localnet: string) => boolean,
+): number | undefined {
   const [patch] = interfacesOf(session.replica, bridge)
     .filter(
       ({ row, port }) =>
-        row.type === "patch" && port.external_ids.has("ovn-localnet-port") && Number(row.ofport ?? -1) > 0,
+        row.type === "patch" &&
+        isWanted(port.external_ids.get("ovn-localnet-port") ?? "") &&
+        Number(row.ofport ?? -1) > 0,
     )
     .sort((a, b) => (a.row.name < b.row.name ? -1 : 1));
   return patch ? Number(patch.row.ofport) : undefined;
