@@ -1,4 +1,4 @@
-import { logPolicyAnnotationKey, type ReflectorEvent } from "@ovenbird/kube";
+import { logPolicyAnnotationKey, type PodRefusalAnnotation, type ReflectorEvent } from "@ovenbird/kube";
 import { northboundCapabilities } from "@ovenbird/ovsdb-schemas";
 import type { Client, Lock, Replica, UntypedModel } from "ovsdb-client-ts";
 import type { Observable, Subscription } from "rxjs";
@@ -7,6 +7,7 @@ import type { ApplierListener } from "./apply/applier-listener.ts";
 import { ownerNameOf } from "./apply/owner.ts";
 import { createEndpointTriggers } from "./endpoint-triggers.ts";
 import { createGraph, type Graph } from "./graph/graph.ts";
+import type { ResourceConditions, ResourceKind, ResourceOutlook } from "./graph/resource-conditions.ts";
 import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
@@ -27,7 +28,7 @@ import type { ServiceRecord } from "./state/service.ts";
 import type { StateEvent } from "./state/state-event.ts";
 import type { SubnetRecord } from "./state/subnet.ts";
 import type { TenantRecord } from "./state/tenant.ts";
-import type { Announcement } from "./status/announcer.ts";
+import type { Announcement, AnnouncementKind } from "./status/announcer.ts";
 import { nodeOwner } from "./translate/node-switch.ts";
 import { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";
 import { podOwner } from "./translate/pod-port.ts";
@@ -55,8 +56,10 @@ export interface EventSources {
 
 export interface EngineListener extends ApplierListener {
   objectProblem?(problem: ObjectProblem): void;
-  /** The pod's or node's annotation may have to be written: ask `podAnnouncement` or `nodeAnnouncement`. */
-  announce?(kind: "pod" | "node", key: string): void;
+  /** An annotation may have to be written: ask `podAnnouncement`, `nodeAnnouncement` or `refusalAnnouncement`. */
+  announce?(kind: AnnouncementKind, key: string): void;
+  /** The graph may make something else of an object of Ovenbird's own kinds: ask `graph.conditions`. */
+  resource?(kind: ResourceKind, key: string): void;
   /** A chassis whose node is gone, or is there. */
   chassis?(systemId: string, state: "gone" | "lives"): void;
   event?(kind: StateEvent["kind"], change: StateEvent["change"]): void;
@@ -94,6 +97,10 @@ export interface Engine {
   readonly applier: Applier;
   podAnnouncement(key: string): Announcement | undefined;
   nodeAnnouncement(key: string): Announcement | undefined;
+  /** Why a pod has no port; without a text where it has one. */
+  refusalAnnouncement(key: string): Announcement | undefined;
+  /** What the graph makes of an object of Ovenbird's own kinds; undefined where it says nothing. */
+  conditions(kind: ResourceKind, key: string): ResourceConditions | undefined;
   uidOf(kind: string, key: string): string | undefined;
   /** Resolves when all events so far are computed and committed. */
   idle(): Promise<void>;
@@ -161,6 +168,7 @@ export function createEngine(options: EngineOptions): Engine {
     previousPolicies: () => policiesIn(replica),
     layout: policyLayout(northboundCapabilities(client.schema)),
   });
+  const outlook: Partial<ResourceOutlook> = graph as Graph & Partial<ResourceOutlook>;
   const { nodes, pods, namespaces, services, policies } = graph.model;
   /** The chassis that each node named last: an annotation that is lost or garbled doesn't mean that the chassis is gone. */
   const chassisOfNode = new Map<string, string>();
@@ -217,10 +225,23 @@ export function createEngine(options: EngineOptions): Engine {
     return text === record.networkAnnotation ? undefined : { uid: record.uid, text };
   }
 
-  function announceIfNeeded(kind: "pod" | "node", key: string): void {
-    if (listener.announce === undefined) return;
-    const announcement = kind === "pod" ? podAnnouncement(key) : nodeAnnouncement(key);
-    if (announcement !== undefined) listener.announce(kind, key);
+  function refusalAnnouncement(key: string): Announcement | undefined {
+    const record = pods.get(key);
+    // Before all is known nobody is refused.
+    if (record === undefined || !synced) return undefined;
+    const problem = outlook.podRefusal?.(key);
+    if (problem === undefined) {
+      return record.refusedAnnotation === undefined ? undefined : { uid: record.uid, text: undefined };
+    }
+    const refusal: PodRefusalAnnotation = { uid: record.uid, code: problem.code, message: problem.message };
+    const text = JSON.stringify(refusal);
+    return text === record.refusedAnnotation ? undefined : { uid: record.uid, text };
+  }
+
+  const announcementOf = { pod: podAnnouncement, node: nodeAnnouncement, refusal: refusalAnnouncement };
+
+  function announceIfNeeded(kind: AnnouncementKind, key: string): void {
+    if (listener.announce !== undefined && announcementOf[kind](key) !== undefined) listener.announce(kind, key);
   }
 
   function programmed(service: string): void {
@@ -252,6 +273,8 @@ export function createEngine(options: EngineOptions): Engine {
     firstEventAt = undefined;
     const changes = graph.flush();
     if (changes.length > 0) applier.set(changes, since);
+    for (const { kind, key } of outlook.takeChangedConditions?.() ?? []) listener.resource?.(kind, key);
+    for (const key of outlook.takeChangedRefusals?.() ?? []) announceIfNeeded("refusal", key);
   }
 
   /**
@@ -268,6 +291,9 @@ export function createEngine(options: EngineOptions): Engine {
     synced = true;
     begun.resolve();
     flush();
+    for (const [key, { refusedAnnotation }] of pods) {
+      if (refusedAnnotation !== undefined) announceIfNeeded("refusal", key);
+    }
     applier.start();
     listener.synced?.();
     void applier.idle().then(() => {
@@ -354,6 +380,8 @@ export function createEngine(options: EngineOptions): Engine {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
       announceIfNeeded("pod", key);
     }
+    // Somebody else's hand on it: the flush of this event tells only of what is decided anew.
+    if (now !== undefined && before?.refusedAnnotation !== now.refusedAnnotation) announceIfNeeded("refusal", key);
   });
 
   const stops = [
@@ -380,6 +408,8 @@ export function createEngine(options: EngineOptions): Engine {
     applier,
     podAnnouncement,
     nodeAnnouncement,
+    refusalAnnouncement,
+    conditions: (kind, key) => outlook.conditions?.(kind, key),
     uidOf: (kind, key) => recordOf(kind, key)?.uid,
     async idle() {
       if (unsynced.size === 0) await begun.promise;

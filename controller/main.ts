@@ -19,8 +19,12 @@ import {
   createEventRecorder,
   createKubeClient,
   domainNames,
+  egressIps,
   electLeader,
   endpointSlices,
+  floatingIps,
+  ipAddresses,
+  ipPools,
   isKubeError,
   KubeError,
   loadKubeConfig,
@@ -28,9 +32,12 @@ import {
   networkPolicies,
   nodes,
   pods,
+  providerNetworks,
   type Resource,
   reflect,
   services,
+  subnets,
+  tenants,
 } from "@ovenbird/kube";
 import type { OvnSouthbound } from "@ovenbird/ovsdb-schemas";
 import { createClient, type Lock, OvsdbError, type Replica, type UntypedModel } from "ovsdb-client-ts";
@@ -53,16 +60,25 @@ import { createProgrammingLatency, type ProgrammingLatency } from "./serve/progr
 import { type Readiness, startStatusServer } from "./serve/server.ts";
 import { projectAddressPool } from "./state/address-pool.ts";
 import { projectDomainName } from "./state/domain-name.ts";
+import { projectEgressIp } from "./state/egress-ip.ts";
 import { projectEndpointSlice } from "./state/endpoint-slice.ts";
+import { projectFloatingIp } from "./state/floating-ip.ts";
+import { projectIpAddress } from "./state/ip-address.ts";
+import { projectIpPool } from "./state/ip-pool.ts";
 import { projectNamespace } from "./state/namespace.ts";
 import { projectNode } from "./state/node.ts";
 import type { ObjectProblem } from "./state/object-problem.ts";
 import { projectPod } from "./state/pod.ts";
 import { policyKinds } from "./state/policy-kinds.ts";
+import { projectProviderNetwork } from "./state/provider-network.ts";
+import { isResourceKind } from "./state/resource-kinds.ts";
 import { projectService } from "./state/service.ts";
+import { projectSubnet } from "./state/subnet.ts";
+import { projectTenant } from "./state/tenant.ts";
 import { type Announcer, createAnnouncer } from "./status/announcer.ts";
 import { createPolicyStatus, type PolicyStatus } from "./status/policy-status.ts";
 import { createReporter } from "./status/reporter.ts";
+import { createResourceStatus, type ResourceStatus } from "./status/resource-status.ts";
 import { createSouthbound } from "./status/southbound.ts";
 import { parseOwner } from "./translate/owner.ts";
 
@@ -88,6 +104,7 @@ interface Term {
   readonly domains: DomainNames;
   readonly latency: ProgrammingLatency;
   readonly policies: PolicyStatus;
+  readonly resources: ResourceStatus;
   readonly lock: Lock;
 }
 
@@ -139,7 +156,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
   const reporter = createReporter({
     recorder,
     lease: config.lease,
-    uidOf: (kind, key) => term?.engine.uidOf(kind, key),
+    uidOf: (kind, key) => (isResourceKind(kind) ? term?.resources.uidOf(kind, key) : term?.engine.uidOf(kind, key)),
   });
   const chassis = createSouthbound({
     client: southbound,
@@ -221,6 +238,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
       client: kube,
       pod: (key) => engine.podAnnouncement(key),
       node: (key) => engine.nodeAnnouncement(key),
+      refusal: (key) => engine.refusalAnnouncement(key),
       onResult: (kind, result, durationMs) => metrics.announcement(kind, result, durationMs),
       onError: (kind, key, error, retryInMs) =>
         logger.warn({ kind, key, error: describe(error), retryInMs }, "annotation not written yet"),
@@ -238,6 +256,17 @@ export async function startController(config: ControllerConfig, logger: Logger):
         resource === networkPolicies ? reflected(resource, project) : reflectedIfDefined(resource, project),
       ),
     ).pipe(share());
+    const shared = <T>(resource: Resource, project: (raw: unknown) => T) =>
+      reflectedIfDefined(resource, project).pipe(share());
+    const own = {
+      tenants: shared(tenants, projectTenant),
+      subnets: shared(subnets, projectSubnet),
+      ipPools: shared(ipPools, projectIpPool),
+      ipAddresses: shared(ipAddresses, projectIpAddress),
+      providerNetworks: shared(providerNetworks, projectProviderNetwork),
+      egressIps: shared(egressIps, projectEgressIp),
+      floatingIps: shared(floatingIps, projectFloatingIp),
+    };
     const onProblem = (problem: ObjectProblem) => {
       metrics.problem(problem.code);
       logger.warn(problem, "object has a problem");
@@ -275,6 +304,23 @@ export async function startController(config: ControllerConfig, logger: Logger):
         logger.warn({ key, error: describe(error), retryInMs }, "domain name not removed yet"),
       failed: endWith,
     });
+    const resources = createResourceStatus({
+      client: kube,
+      resources: {
+        Tenant: own.tenants,
+        Subnet: own.subnets,
+        IPPool: own.ipPools,
+        IPAddress: own.ipAddresses,
+        ProviderNetwork: own.providerNetworks,
+        EgressIP: own.egressIps,
+        FloatingIP: own.floatingIps,
+      },
+      conditions: (kind, key) => engine.conditions(kind, key),
+      isReady: () => engine.synced,
+      onProblem,
+      onWriteError: (object, error, retryInMs) =>
+        logger.warn({ object, error: describe(error), retryInMs }, "status not written yet"),
+    });
     const engine: Engine = createEngine({
       network: config.network,
       client: northbound,
@@ -288,6 +334,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
         endpointSlices: reflected(endpointSlices, projectEndpointSlice),
         policies: policyChanges,
         domains: domains.events,
+        ...own,
       },
       listener: {
         event: metrics.event,
@@ -308,20 +355,34 @@ export async function startController(config: ControllerConfig, logger: Logger):
         objectProblem: onProblem,
         retry: (error, owners) => logger.warn({ error: describe(error), owners }, "transaction is tried again"),
         announce: (kind, key) => announcer[kind](key),
+        resource: (kind, key) => resources.changed(kind, key),
         chassis: (systemId, state) => chassis[state](systemId),
-        synced: () => logger.info({ durationMs: Math.round(performance.now() - began) }, "all kinds synced"),
+        synced() {
+          logger.info({ durationMs: Math.round(performance.now() - began) }, "all kinds synced");
+          resources.begin();
+        },
         failed: endWith,
       },
     });
-    return { engine, announcer, addresses, domains, policies, latency, lock };
+    return { engine, announcer, addresses, domains, policies, resources, latency, lock };
   }
 
-  async function endTerm({ engine, announcer, addresses, domains, policies, latency, lock }: Term): Promise<void> {
+  async function endTerm({
+    engine,
+    announcer,
+    addresses,
+    domains,
+    policies,
+    resources,
+    latency,
+    lock,
+  }: Term): Promise<void> {
     await engine.close();
     await announcer.close();
     await addresses.close();
     await domains.close();
     await policies.close();
+    await resources.close();
     latency.close();
     await lock.release().catch((error: unknown) => {
       // Without a connection there is no lock to give back.

@@ -16,3 +16,15 @@ export interface ResourceConditions {
 
 /** Under which name the graph speaks of an object: `Tenant/shop`, `FloatingIP/ns/name`. */
 export const resourceId = (kind: ResourceKind, key: string): string => `${kind}/${key}`;
+
+/** What the graph says of objects of Ovenbird's own kinds, and of pods that it gives no port. */
+export interface ResourceOutlook {
+  /** @returns undefined where there is nothing to say, as of an object that it doesn't know */
+  conditions(kind: ResourceKind, key: string): ResourceConditions | undefined;
+  /** Those of which it may say something else than when this was asked last. */
+  takeChangedConditions(): readonly { readonly kind: ResourceKind; readonly key: string }[];
+  /** Why the pod has no port. */
+  podRefusal(key: string): Problem | undefined;
+  /** Pods whose refusal came, went or became another since this was asked last. */
+  takeChangedRefusals(): readonly string[];
+}

@@ -15,8 +15,6 @@ import type { Requirement } from "./selector.ts";
 /** Takes what is wrong with a spec, in words for its user. */
 export type Complain = (message: string) => void;
 
-const timeText = (value: unknown): string => textAt(value) ?? "";
-
 /** The fields that all kinds have, and the spec; `problems` is read when the record is made. */
 export function projectResource<Own extends object>(
   raw: unknown,
@@ -25,7 +23,7 @@ export function projectResource<Own extends object>(
 ): Own & ResourceRecord {
   const { namespace, name, uid, deleting } = metadataOf(raw);
   const object = objectAt(raw);
-  const { creationTimestamp, generation, finalizers } = objectAt(object.metadata);
+  const { creationTimestamp, generation, finalizers, resourceVersion } = objectAt(object.metadata);
   const problems: string[] = [];
   const spec = isAbsent(object.spec) ? {} : object.spec;
   const shape = schema.safeParse(spec);
@@ -40,7 +38,8 @@ export function projectResource<Own extends object>(
     ...own,
     key: namespace === "" ? name : `${namespace}/${name}`,
     uid,
-    createdAt: timeText(creationTimestamp),
+    resourceVersion: textAt(resourceVersion) ?? "",
+    createdAt: textAt(creationTimestamp) ?? "",
     generation: typeof generation === "number" ? generation : 0,
     deleting,
     finalizers: Object.freeze(listAt(finalizers).filter((each) => typeof each === "string")),

@@ -15,6 +15,7 @@ export interface ResourceRecord {
   /** `name` or `namespace/name`. */
   readonly key: string;
   readonly uid: string;
+  readonly resourceVersion?: string;
   /** Of two that claim the same, the older one has it; then the first by name. */
   readonly createdAt: string;
   readonly generation: number;

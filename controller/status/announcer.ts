@@ -4,7 +4,9 @@ import {
   nodeNetworkAnnotationKey,
   nodes,
   podNetworkAnnotationKey,
+  podRefusalAnnotationKey,
   pods,
+  type Resource,
 } from "@ovenbird/kube";
 import { createKeyedQueue } from "./keyed-queue.ts";
 
@@ -12,16 +14,27 @@ import { createKeyedQueue } from "./keyed-queue.ts";
 export interface Announcement {
   /** Of the object it is meant for: one that was made anew under the name is not touched. */
   readonly uid: string;
-  readonly text: string;
+  /** Undefined where the object shall bear none. */
+  readonly text: string | undefined;
 }
+
+/** What a pod's or node's network is, or why a pod has none. */
+export type AnnouncementKind = "pod" | "node" | "refusal";
+
+const annotations: Readonly<Record<AnnouncementKind, { readonly key: string; readonly resource: Resource }>> = {
+  pod: { key: podNetworkAnnotationKey, resource: pods },
+  node: { key: nodeNetworkAnnotationKey, resource: nodes },
+  refusal: { key: podRefusalAnnotationKey, resource: pods },
+};
 
 export interface AnnouncerOptions {
   readonly client: Pick<KubeClient, "patch">;
   /** What is to be written now; undefined when nothing is: the object is gone, not committed, or says it already. */
   readonly pod: (key: string) => Announcement | undefined;
   readonly node: (key: string) => Announcement | undefined;
-  readonly onResult?: (kind: "pod" | "node", result: "written" | "gone" | "failed", durationMs: number) => void;
-  readonly onError?: (kind: "pod" | "node", key: string, error: unknown, retryInMs: number | undefined) => void;
+  readonly refusal: (key: string) => Announcement | undefined;
+  readonly onResult?: (kind: AnnouncementKind, result: "written" | "gone" | "failed", durationMs: number) => void;
+  readonly onError?: (kind: AnnouncementKind, key: string, error: unknown, retryInMs: number | undefined) => void;
   /** PATCHes under way at once; default 64. */
   readonly concurrency?: number;
 }
@@ -30,6 +43,7 @@ export interface AnnouncerOptions {
 export interface Announcer {
   pod(key: string): void;
   node(key: string): void;
+  refusal(key: string): void;
   readonly pending: number;
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -47,8 +61,8 @@ const isHopeless = (error: unknown): boolean =>
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { client, onResult, onError, concurrency = 64 } = options;
 
-  function queueFor(kind: "pod" | "node") {
-    const annotation = kind === "pod" ? podNetworkAnnotationKey : nodeNetworkAnnotationKey;
+  function queueFor(kind: AnnouncementKind) {
+    const { key: annotation, resource } = annotations[kind];
     return createKeyedQueue({
       concurrency,
       isRetried: (error) => !isHopeless(error),
@@ -58,10 +72,10 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
         if (wanted === undefined) return;
         const slash = key.indexOf("/");
         const target = slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-        const body = { metadata: { uid: wanted.uid, annotations: { [annotation]: wanted.text } } };
+        const body = { metadata: { uid: wanted.uid, annotations: { [annotation]: wanted.text ?? null } } };
         const began = performance.now();
         try {
-          await client.patch(kind === "pod" ? pods : nodes, target, body, { type: "merge" });
+          await client.patch(resource, target, body, { type: "merge" });
           onResult?.(kind, "written", performance.now() - began);
         } catch (error) {
           const gone = isGone(error);
@@ -72,19 +86,20 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     });
   }
 
-  const podQueue = queueFor("pod");
-  const nodeQueue = queueFor("node");
+  const queues = { pod: queueFor("pod"), node: queueFor("node"), refusal: queueFor("refusal") };
+  const all = Object.values(queues);
   return {
-    pod: (key) => podQueue.add(key),
-    node: (key) => nodeQueue.add(key),
+    pod: (key) => queues.pod.add(key),
+    node: (key) => queues.node.add(key),
+    refusal: (key) => queues.refusal.add(key),
     get pending() {
-      return podQueue.pending + nodeQueue.pending;
+      return all.reduce((sum, { pending }) => sum + pending, 0);
     },
     async idle() {
-      await Promise.all([podQueue.idle(), nodeQueue.idle()]);
+      await Promise.all(all.map((queue) => queue.idle()));
     },
     async close() {
-      await Promise.all([podQueue.close(), nodeQueue.close()]);
+      await Promise.all(all.map((queue) => queue.close()));
     },
   };
 }

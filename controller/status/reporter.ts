@@ -3,6 +3,7 @@ import type { ApplyProblem } from "../apply/applier-listener.ts";
 import type { Drift } from "../apply/drift.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
 import { isPolicyKind, policyKinds } from "../state/policy-kinds.ts";
+import { isResourceKind, resourceKinds } from "../state/resource-kinds.ts";
 import { parseOwner } from "../translate/owner.ts";
 
 /** Turns what users must know of into Events on the objects that it is about. */
@@ -45,8 +46,8 @@ export function createReporter({ recorder, lease, uidOf }: ReporterOptions): Rep
         // kubelet and kubectl take a node's name for its uid in Events.
         return { kind, apiVersion: "v1", name: key, uid: key };
       default:
-        if (isPolicyKind(kind)) {
-          const { resource } = policyKinds[kind];
+        if (isPolicyKind(kind) || isResourceKind(kind)) {
+          const resource = isPolicyKind(kind) ? policyKinds[kind].resource : resourceKinds[kind];
           const named = slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
           return { kind, apiVersion: apiVersionOf(resource), ...named, uid };
         }
@@ -55,8 +56,12 @@ export function createReporter({ recorder, lease, uidOf }: ReporterOptions): Rep
   }
 
   function subjectOfOwner(owner: string): EventSubject {
-    const { kind, key } = parseOwner(owner) ?? { kind: "", key: "" };
-    return subjectOf(kind, key, uidOf(kind, key));
+    const { kind, key: ownerKey } = parseOwner(owner) ?? { kind: "", key: "" };
+    // A Subnet's switch on a node.
+    const key = kind === "Subnet" ? (ownerKey.split("@")[0] ?? ownerKey) : ownerKey;
+    const uid = uidOf(kind, key);
+    // The tenant `default` is there without an object, and rows outlive theirs.
+    return isResourceKind(kind) && uid === undefined ? subjectOf("", "", undefined) : subjectOf(kind, key, uid);
   }
 
   return {

@@ -84,8 +84,9 @@ export async function startSmallEngine(
       objectProblem: (problem) => problems.push(problem),
       chassis: (systemId, state) => chassis.push(`${systemId} ${state}`),
       announce(kind, key) {
+        if (kind === "refusal") return;
         const wanted = kind === "pod" ? engine.podAnnouncement(key) : engine.nodeAnnouncement(key);
-        if (wanted !== undefined) cluster.annotate(kind, key, wanted.uid, wanted.text);
+        if (wanted?.text !== undefined) cluster.annotate(kind, key, wanted.uid, wanted.text);
       },
       ...options.listener,
     },
