@@ -3,6 +3,7 @@ import { applyErrorCodes } from "./apply/apply-error.ts";
 import { configErrorCodes } from "./config-error.ts";
 import { networkConfigProblemCodes } from "./ipam/network-config.ts";
 import { poolProblemCodes } from "./pools/pool-problem.ts";
+import { addressProblemCodes } from "./state/address-problem.ts";
 import { objectProblemCodes } from "./state/object-problem.ts";
 import { policyProblemCodes } from "./state/policy-problem.ts";
 import { serviceProblemCodes } from "./state/service-problem.ts";
@@ -17,6 +18,7 @@ export const controllerErrorCodes = {
   ...policyProblemCodes,
   ...serviceProblemCodes,
   ...tenancyProblemCodes,
+  ...addressProblemCodes,
   ...applyErrorCodes,
 } as const;
 export type ControllerErrorCode = keyof typeof controllerErrorCodes;

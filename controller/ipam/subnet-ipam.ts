@@ -2,8 +2,12 @@ import type { IpAddressRecord } from "../state/ip-address.ts";
 import type { IpPoolRecord } from "../state/ip-pool.ts";
 import type { PodNetworkRequest } from "../state/pod-network-request.ts";
 import type { SubnetRecord } from "../state/subnet.ts";
+import type { Family } from "./address.ts";
 import type { Outcome } from "./ipam.ts";
+import type { KeptAddress } from "./kept-addresses.ts";
 import type { SubnetReservation } from "./subnet-reservation.ts";
+
+export { createSubnetIpam } from "./create-subnet-ipam.ts";
 
 /** Who asks for addresses in a subnet. */
 export interface SubnetRequest {
@@ -52,18 +56,40 @@ export interface SubnetIpam {
   release(key: string): SubnetReservation | undefined;
   reservation(key: string): SubnetReservation | undefined;
   reservations(): IterableIterator<[string, SubnetReservation]>;
-  /** Who has an address of a subnet: a pod, or an IPAddress that keeps it. */
+  /** Who has an address of a subnet, in words: `pod namespace/name`, or `IPAddress name`, which keeps it. */
   holderOf(subnet: string, address: string): string | undefined;
   /** The tenant's number in the infrastructure networks. */
   reserveTenant(name: string): Outcome<number>;
   releaseTenant(name: string): void;
   /** Slices in which pods of a switch are (`subnet`, or `subnet@node`), ascending; a slice goes with its last pod. */
   slicesOf(switchKey: string): readonly number[];
-  /** Whether anybody holds an address of the subnet. */
+  /** Whether a pod or an IPAddress holds an address of the subnet. */
   isInUse(subnet: string): boolean;
-  /** Free and held addresses per family, for status and metrics; capped at 2^53 − 1. */
-  usageOf(subnet: string): {
-    readonly total: Readonly<Record<4 | 6, number>>;
-    readonly used: Readonly<Record<4 | 6, number>>;
-  };
+  /** All and held addresses per family, for status and metrics; capped at 2^53 − 1. */
+  usageOf(subnet: string): AddressUsage;
+  usageOfPool(pool: string): AddressUsage;
+  /** What is kept beyond pods, also what isn't written yet. */
+  kept(): IterableIterator<KeptAddress>;
+  keptBy(name: string): KeptAddress | undefined;
+  /** The pod that has what is kept. */
+  podOfKept(name: string): string | undefined;
+  /** Whether the IPAddress is in the API with its addresses: what it keeps may be announced. */
+  isWritten(name: string): boolean;
+  /** Nobody writes it: what isn't in the API is forgotten, unless a pod has it. */
+  forgetKept(name: string): void;
+  /** Told of each IPAddress that has to be written, or whose pod is another one. One listener, the latest. */
+  onKept(listener: (name: string) => void): void;
 }
+
+export interface AddressUsage {
+  readonly total: Readonly<Record<Family, number>>;
+  readonly used: Readonly<Record<Family, number>>;
+}
+
+/** The switch on which a pod of the subnet is. */
+export const switchKeyOf = (subnet: string, isPerNode: boolean, node: string): string =>
+  isPerNode ? `${subnet}@${node}` : subnet;
+
+/** Whether pods need addresses that are one of a kind in the cluster beside those of the subnet. */
+export const needsInfrastructure = ({ tenant, mode }: SubnetRecord): boolean =>
+  tenant !== "default" || mode === "Underlay";

@@ -1,3 +1,4 @@
+import type { AddressProblemCode } from "./address-problem.ts";
 import type { PolicyKind } from "./policy.ts";
 import type { PolicyProblemCode } from "./policy-problem.ts";
 import type { ServiceProblemCode } from "./service-problem.ts";
@@ -22,7 +23,8 @@ export type ObjectProblemCode =
   | keyof typeof objectProblemCodes
   | ServiceProblemCode
   | PolicyProblemCode
-  | TenancyProblemCode;
+  | TenancyProblemCode
+  | AddressProblemCode;
 
 /** Ovenbird's own kinds that the graph reads. */
 export type ResourceKind = "Tenant" | "Subnet" | "IPPool" | "IPAddress" | "ProviderNetwork" | "EgressIP" | "FloatingIP";
