@@ -191,6 +191,8 @@ export interface World {
   readonly policies: readonly Policy[];
   /** By the name of a node: the addresses from which it speaks to pods, beside its own. */
   readonly managementAddresses: Readonly<Record<string, readonly string[]>>;
+  /** By the key of a pod: the addresses that it has in its tenant beside those in its status. `own:KEY` is the pod at these. */
+  readonly ownAddresses?: Readonly<Record<string, readonly string[]>>;
   /** By a domain name without wildcard: what it is known to stand for. */
   readonly domains?: Readonly<Record<string, readonly string[]>>;
 }

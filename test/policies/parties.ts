@@ -47,10 +47,12 @@ export function partyOf(world: World, name: string, family: Family): Party | und
     return node === undefined || address === undefined ? undefined : { name, address, pod: undefined, node };
   };
   if (name.startsWith("node:")) return ofNode(name.slice("node:".length));
-  const pod = world.pods.find((one) => keyOf(one) === name);
+  const [isOwn, key] = name.startsWith("own:") ? [true, name.slice("own:".length)] : [false, name];
+  const pod = world.pods.find((one) => keyOf(one) === key);
   if (pod === undefined) return undefined;
   if (pod.spec.hostNetwork === true) return ofNode(pod.spec.nodeName);
-  const address = hasOwnAddress(pod) ? addressIn(pod.status.podIPs?.map(({ ip }) => ip) ?? [], family) : undefined;
+  const addresses = isOwn ? world.ownAddresses?.[key] : pod.status.podIPs?.map(({ ip }) => ip);
+  const address = hasOwnAddress(pod) ? addressIn(addresses ?? [], family) : undefined;
   return address === undefined ? undefined : { name, address, pod, node: undefined };
 }
 

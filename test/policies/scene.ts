@@ -86,6 +86,8 @@ export interface Places {
   readonly nodes: readonly Node[];
   readonly managementAddresses: Readonly<Record<string, readonly string[]>>;
   podAddresses(key: string): readonly string[];
+  /** Those that it has in its tenant beside; absent where no pod has such. */
+  ownAddresses?(key: string): readonly string[];
 }
 
 export function namespaceObjects({
@@ -141,7 +143,7 @@ export const serviceObjects: readonly Service[] = scenePods
     };
   });
 
-export function worldOf(state: State, { nodes, managementAddresses, podAddresses }: Places): World {
+export function worldOf(state: State, { nodes, managementAddresses, podAddresses, ownAddresses }: Places): World {
   return {
     namespaces: namespaceObjects(state),
     nodes,
@@ -156,6 +158,9 @@ export function worldOf(state: State, { nodes, managementAddresses, podAddresses
     services: serviceObjects,
     policies: state.policies,
     managementAddresses,
+    ...(ownAddresses === undefined
+      ? {}
+      : { ownAddresses: Object.fromEntries(podsOf(state).map(({ key }) => [key, ownAddresses(key)])) }),
   };
 }
 

@@ -17,6 +17,9 @@ import {
 } from "../../policies/scene.ts";
 import type { LabTown } from "./town.ts";
 
+/** The pod that is asked for or asks, at whichever of its addresses. */
+export const podOf = (name: string): string => name.replace(/^own:/, "");
+
 /** One packet that is sent, with what has to become of it. */
 export interface PlannedProbe {
   readonly ask: Ask;
@@ -41,12 +44,18 @@ interface Candidate {
 
 const pairs = ownPods.flatMap(({ key: from }) => ownPods.flatMap(({ key: to }) => (from === to ? [] : [{ from, to }])));
 
-const byAddress = (protocol: Ask["protocol"]): readonly Alternatives[] =>
-  pairs.map(({ from, to }) =>
-    protocol === "icmp"
-      ? [{ from, to, protocol, port: undefined }]
-      : openPorts.map((port) => ({ from, to, protocol, port })),
-  );
+/** At which of their addresses pods ask each other: those in their status, or those that their tenant alone knows. */
+type Names = (key: string) => string;
+const inStatus: Names = (key) => key;
+const inTenant: Names = (key) => `own:${key}`;
+
+const byAddress = (protocol: Ask["protocol"], called: Names): readonly Alternatives[] =>
+  pairs.map(({ from, to }) => {
+    const ends = { from: called(from), to: called(to) };
+    return protocol === "icmp"
+      ? [{ ...ends, protocol, port: undefined }]
+      : openPorts.map((port) => ({ ...ends, protocol, port }));
+  });
 
 const clients = [...ownPods.map(({ key }) => key), ...nodeNames.map((name) => `node:${name}`)];
 
@@ -96,16 +105,24 @@ const toNodes: readonly Alternatives[] = ownPods.flatMap(({ key: from }) => [
 export const sctpWays = ["address", "service", "service of the other"] as const;
 export type SctpWay = (typeof sctpWays)[number];
 
-const tcpAndUdp = (["tcp", "udp"] as const).flatMap((protocol) => [...byAddress(protocol), ...byService(protocol)]);
+const tcpAndUdp = (called: Names) =>
+  (["tcp", "udp"] as const).flatMap((protocol) => [...byAddress(protocol, called), ...byService(protocol)]);
 
-function sctpBy(way: SctpWay): readonly Alternatives[] {
-  if (way === "address") return byAddress("sctp");
+function sctpBy(way: SctpWay, called: Names): readonly Alternatives[] {
+  if (way === "address") return byAddress("sctp", called);
   const order = (name: string | undefined) => clients.indexOf(name?.replace("service:", "") ?? "");
   return byService("sctp").filter(([ask]) => order(ask?.from) > order(ask?.to) === (way === "service"));
 }
 
-const inBothFamilies = (way: SctpWay): readonly Alternatives[] => [...tcpAndUdp, ...sctpBy(way)];
-const inOneFamily = (way: SctpWay): readonly Alternatives[] => [...byAddress("icmp"), ...fromNodes(way), ...toNodes];
+const inBothFamilies = (way: SctpWay, called: Names): readonly Alternatives[] => [
+  ...tcpAndUdp(called),
+  ...sctpBy(way, called),
+];
+const inOneFamily = (way: SctpWay, called: Names): readonly Alternatives[] => [
+  ...byAddress("icmp", called),
+  ...fromNodes(way),
+  ...toNodes,
+];
 
 /**
  * What is sent in a state: all pairs of pods at all ports in all protocols, by address and by service, in both families. What else is
@@ -120,7 +137,11 @@ export function planProbes(
 ): readonly PlannedProbe[] {
   const planned: PlannedProbe[] = [];
   const hostOf = (from: string): string =>
-    from.startsWith("node:") ? from.slice("node:".length) : (scenePods.find(({ key }) => key === from)?.node ?? from);
+    from.startsWith("node:")
+      ? from.slice("node:".length)
+      : (scenePods.find(({ key }) => key === podOf(from))?.node ?? from);
+  // Pods of tenants have two names for each other, which take turns.
+  const called = town.places.ownAddresses !== undefined && turn % 2 === 0 ? inTenant : inStatus;
 
   function addressOf(to: string, family: Family, answer: Answer): string {
     const [, service] = /^service:(.*)$/.exec(to) ?? [];
@@ -148,7 +169,7 @@ export function planProbes(
       planned.push({
         ...{ ask, family, answer, host: hostOf(ask.from) },
         request: {
-          from: ask.from.startsWith("node:") ? "host" : ask.from,
+          from: ask.from.startsWith("node:") ? "host" : podOf(ask.from),
           to: addressOf(ask.to, family, answer),
           protocol: ask.protocol,
           ...(ask.port === undefined ? {} : { port: ask.port }),
@@ -157,8 +178,9 @@ export function planProbes(
     }
   }
 
-  for (const family of families) for (const one of inBothFamilies(sctpWay)) add(candidatesOf(one, family), family);
-  for (const [place, one] of inOneFamily(sctpWay).entries()) {
+  for (const family of families)
+    for (const one of inBothFamilies(sctpWay, called)) add(candidatesOf(one, family), family);
+  for (const [place, one] of inOneFamily(sctpWay, called).entries()) {
     const family = families[(turn + place) % 2] ?? "ipv4";
     add(chosen(candidatesOf(one, family), place), family);
   }

@@ -9,6 +9,8 @@ import {
   nodeNetworkAnnotation,
   nodeNetworkAnnotationKey,
   nodes,
+  podNetworkAnnotation,
+  podNetworkAnnotationKey,
   pods,
   type Resource,
   services,
@@ -94,6 +96,14 @@ export async function buildTown(lab: Lab, { client, pods: known, untilReady }: C
     const { managementPort } = nodeNetworkAnnotation.parse(JSON.parse(text));
     managementAddresses[name] = managementPort.addresses.map((address) => address.split("/")[0] ?? "");
   }
+  function ownAddresses(key: string): readonly string[] {
+    const text = known.get(key)?.metadata?.annotations?.[podNetworkAnnotationKey];
+    const network = text === undefined ? undefined : podNetworkAnnotation.parse(JSON.parse(text));
+    if (network?.infrastructure === undefined) return [];
+    return network.addresses.map((address) => address.split("/")[0] ?? "");
+  }
+  const hasOwn = scenePods.some(({ key }) => ownAddresses(key).length > 0);
+
   const places: Places = {
     nodes: lab.layout.nodes.map(({ name, addresses }) => ({
       metadata: { name, labels: sceneNodes[name] ?? {} },
@@ -101,6 +111,7 @@ export async function buildTown(lab: Lab, { client, pods: known, untilReady }: C
     })),
     managementAddresses,
     podAddresses: (key) => known.get(key)?.status?.podIPs?.map(({ ip }) => ip) ?? [],
+    ...(hasOwn ? { ownAddresses } : {}),
   };
 
   /** What the API has, with what was asked for. */

@@ -3,12 +3,13 @@ import type { BatchAnswer } from "../../../controller/serve/policy-api.ts";
 import type { Lab } from "../../../lab/index.ts";
 import { centralFiles } from "../../../lab/supervisor/plan.ts";
 import { outsideAddresses } from "../../policies/scene.ts";
-import type { PlannedProbe } from "./probes.ts";
+import { type PlannedProbe, podOf } from "./probes.ts";
 
 /** The question that `why` is asked about a probe. */
-function queryOf({ ask: { from, to, protocol, port }, family }: PlannedProbe) {
+function queryOf({ ask: { from, to, protocol, port }, family, answer }: PlannedProbe) {
+  const own = to.startsWith("own:") ? answer.packet.destination.address : to;
   return {
-    ...{ from, protocol, to: to === "outside" ? outsideAddresses[family] : to },
+    ...{ from: podOf(from), protocol, to: to === "outside" ? outsideAddresses[family] : own },
     ...(port === undefined ? {} : { port }),
   };
 }
