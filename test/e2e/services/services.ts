@@ -26,7 +26,11 @@ const external = (number: number) => [
 ];
 
 /** A network that holds every client of the tests, and one that holds none. */
-const everyone = ["172.18.0.0/16", "10.244.0.0/16", "fd00:172:18::/64", "fd00:10:244::/48"];
+const everyone = [
+  ...["172.18.0.0/16", "10.244.0.0/16", "fd00:172:18::/64", "fd00:10:244::/48"],
+  // Of pods in tenants, by the addresses that are one of a kind.
+  ...["100.80.0.0/12", "fd97::/64"],
+];
 const nobody = ["192.0.2.0/24", "2001:db8:2::/64"];
 
 /** @param zones the zones of node1, node2 and node3 */
