@@ -24,7 +24,8 @@ export function flowPortsOf(graph: PortSource): FlowPorts {
     pod(key) {
       const node = graph.model.pods.get(key)?.nodeName;
       const mac = graph.podNetwork(key)?.mac;
-      return node === undefined || mac === undefined ? undefined : { node, mac };
+      if (node === undefined || mac === undefined) return undefined;
+      return { node, mac, at: graph.model.tenancy.switchOf(key) };
     },
     node(name) {
       if (!nodes.has(name)) nodes.set(name, nodePorts(graph, name));

@@ -5,8 +5,14 @@ import type { PacketProtocol } from "./rule-match.ts";
 
 /** Hardware addresses and switches, which policies know nothing of. */
 export interface FlowPorts {
-  /** Undefined when the pod has no port. */
-  pod(key: string): { readonly node: string; readonly mac: string } | undefined;
+  /** Undefined when the pod has no port. A pod that isn't on its node's switch has `at`. */
+  pod(key: string):
+    | {
+        readonly node: string;
+        readonly mac: string;
+        readonly at?: { readonly name: string; readonly routerMac: string } | undefined;
+      }
+    | undefined;
   /** Undefined when the node has no rows. */
   node(
     name: string,
@@ -44,15 +50,21 @@ export function microflowOf(
   const mac = from.kind === "pod" ? sender?.mac : node?.managementMac;
   if (node === undefined || mac === undefined) return undefined;
   const receiver = to.kind === "pod" ? ports.pod(to.key) : undefined;
-  const isNeighbour = service === undefined && receiver?.node === nodeName;
+  const { name: switchName, routerMac } = sender?.at ?? { name: node.switch, routerMac: node.routerMac };
+  // Of a tenant's switch the addresses that are one of a kind are behind the router, even a neighbour's.
+  const isNear =
+    sender?.at === undefined
+      ? receiver?.node === nodeName && receiver?.at === undefined
+      : to.kind === "pod" && to.isOwn && receiver?.at?.name === switchName;
+  const isNeighbour = service === undefined && isNear;
   const ip = from.family === 4 ? "ip4" : "ip6";
   const bracketed = to.family === 6 ? `[${to.address}]` : to.address;
   return {
-    datapath: node.switch,
+    datapath: switchName,
     expression: [
       `inport == "${from.kind === "pod" ? podPort(from.key) : managementPort(from.key)}"`,
       `eth.src == ${mac}`,
-      `eth.dst == ${isNeighbour && receiver !== undefined ? receiver.mac : node.routerMac}`,
+      `eth.dst == ${isNeighbour && receiver !== undefined ? receiver.mac : routerMac}`,
       `${ip}.src == ${from.address}`,
       `${ip}.dst == ${service?.address ?? to.address}`,
       "ip.ttl == 64",

@@ -219,10 +219,16 @@ export function createQuestions(model: PolicyModel, serviceNetworks: readonly Ci
     );
   }
 
+  /** Whether a pod turns to another's own address by its own: within their Subnet, and everywhere where nothing is translated. */
+  function turnsBy(from: string, to: string): boolean {
+    const egress = model.tenancy.egressOf(from);
+    return egress?.mode === "Routed" || egress?.subnet === model.tenancy.egressOf(to)?.subnet;
+  }
+
   function asSeenBy(to: Party, from: readonly Party[]): readonly Party[] {
     if (to.kind !== "pod" || !to.isOwn) return from;
     return from.map((party) => {
-      if (party.kind !== "pod" || party.isOwn) return party;
+      if (party.kind !== "pod" || party.isOwn || !turnsBy(party.key, to.key)) return party;
       return parties.podInTenant(party.key).find(({ family }) => family === party.family) ?? party;
     });
   }

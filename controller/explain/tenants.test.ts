@@ -26,7 +26,8 @@ const tenancy: Partial<TenancyView> = {
       : [],
   ownAddressesOf: (pod) => (own[pod] === undefined ? [] : [own[pod]]),
   podsAt: (address) => Object.keys(own).filter((pod) => own[pod] === address),
-  egressOf: (pod) => (pod === "red/db" ? { subnet: "vault", mode: "None" } : undefined),
+  egressOf: (pod) =>
+    pod === "red/db" || pod === "red/web" ? { subnet: "red", mode: pod === "red/db" ? "None" : "Node" } : undefined,
 };
 
 const cluster: SmallCluster = {
