@@ -12,6 +12,8 @@ export interface ReservedRow {
   readonly addresses: readonly string[];
   /** `options:iface-id-ver`: the uid of the pod for which the row was written. */
   readonly uid?: string | undefined;
+  /** `external_ids:ovenbird.io/subnet` of a pod's port, where its addresses are a Subnet's. */
+  readonly subnet?: string | undefined;
 }
 
 /** What must be known of a pod to restore its reservation; a `PodRecord` serves. */
@@ -105,7 +107,8 @@ function podClaim(network: NetworkConfig, pod: RestoredPod, row: Held | undefine
     return { key, nodeName, strength, reservation: inRow };
   }
   if (announced !== undefined) return { key, nodeName, strength: 2, reservation: announced };
-  if (isAnnounced) {
+  // Addresses of a Subnet are restored elsewhere.
+  if (isAnnounced && annotation.value.subnet === undefined) {
     const addresses = annotation.value.addresses.join(" and ");
     return { code: "ADDRESS_OUTSIDE_BLOCK", message: `${addresses} isn't in the cluster's networks; recreate the pod` };
   }
