@@ -100,6 +100,7 @@ const managedColumns = {
   Meter_Band: ["action", "rate", "burst_size", "external_ids"],
   Load_Balancer: ["name", "vips", "protocol", "selection_fields", "options", "external_ids"],
   Load_Balancer_Group: ["name", "load_balancer"],
+  QoS: ["priority", "direction", "match", "action", "bandwidth", "external_ids"],
   DHCP_Options: ["cidr", "options", "external_ids"],
   Gateway_Chassis: ["name", "chassis_name", "priority", "options", "external_ids"],
   Chassis_Template_Var: ["chassis", "variables", "external_ids"],

@@ -11,7 +11,8 @@ export type DesiredValue =
   | boolean
   | undefined
   | readonly (string | number)[]
-  | Readonly<Record<string, string>>;
+  | Readonly<Record<string, string>>
+  | Readonly<Record<string, number>>;
 
 /**
  * Whom a row is for: `kind` and `key` name the Kubernetes object (or the part of the topology), `part` tells rows of

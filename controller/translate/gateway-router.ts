@@ -3,7 +3,8 @@ import type { NodeChassisAnnotation } from "@ovenbird/kube";
 import { formatAddress, parseAddressWithPrefix } from "../ipam/address.ts";
 import { firstGatewayOffset } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { Bundle, Membership, NorthboundTable } from "./desired.ts";
+import type { Bundle } from "./desired.ts";
+import { gatewayNetworks } from "./hub.ts";
 import { gatewaysGroup, groupRow, nodeGatewayGroup } from "./load-balancer-groups.ts";
 import {
   defaultTenant,
@@ -19,22 +20,14 @@ import {
 import { nodeOwner } from "./node-owner.ts";
 import { macOnJoin, type NodeFamily, type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { desiredRow } from "./owner.ts";
+import { anywhere, members, policyRow, routeRow } from "./router-rows.ts";
+import type { HubTenancy } from "./tenancy.ts";
 import { joinSwitchUuid, tenantRouterUuid } from "./tenant-router.ts";
 
 type Gateway = NonNullable<NodeChassisAnnotation["gateway"]>;
 
 /** The host's own connections use ports up to 60999, so that both can share the node's address without conntrack. */
 const snatPortRange = "61000-65535";
-const anywhere = { 4: "0.0.0.0/0", 6: "::/0" } as const;
-
-function memberships(
-  table: NorthboundTable,
-  row: string,
-  column: string,
-  members: readonly { readonly uuid: string }[],
-): readonly Membership[] {
-  return members.map(({ uuid }) => ({ table, row, column, member: uuid }));
-}
 
 /** The node's first address of each family on the gateway bridge: what pods' connections get as their source. */
 function nodeAddress({ addresses }: Gateway, family: 4 | 6): string | undefined {
@@ -153,6 +146,36 @@ function externalSide(
   return { routerPort, switchPort, localnet, routes, translations };
 }
 
+/** The way back to subnets' pods, and whose packets get the node's address. */
+function subnetsSide(network: NetworkConfig, { name, block }: NodeTopology, gateway: Gateway, hub: HubTenancy) {
+  const owner = nodeOwner(name);
+  const families = nodeFamilies(network, block);
+  const networks = gatewayNetworks(network, hub);
+  const routes = networks.flatMap(({ family, cidr }) => {
+    const nextHop = families.find((candidate) => candidate.family === family)?.tenantOnJoin;
+    if (nextHop === undefined) return [];
+    return routeRow(owner, `back.${cidr}`, { destination: cidr, nextHop, port: gatewayToJoin(name) });
+  });
+  const guards = networks.map(({ family, cidr }) =>
+    policyRow(owner, `loop.${cidr}`, {
+      priority: 1000,
+      match: `inport == "${gatewayToJoin(name)}" && ip${family}.dst == ${cidr} && !ct.dnat && !ct.snat`,
+      action: "drop",
+    }),
+  );
+  const translations = networks.flatMap(({ family, cidr, translated }) => {
+    const address = translated ? nodeAddress(gateway, family) : undefined;
+    if (address === undefined) return [];
+    return desiredRow("NAT", owner, `snat.${cidr}`, {
+      type: "snat",
+      external_ip: address,
+      logical_ip: cidr,
+      external_port_range: snatPortRange,
+    });
+  });
+  return { routes, guards, translations };
+}
+
 /**
  * The node's way out: a gateway router bound to its chassis, on the join switch on one side and on a switch with the
  * node's physical network on the other, where it shares the node's addresses and hardware address with the host.
@@ -162,6 +185,7 @@ export function gatewayRouterBundle(
   topology: NodeTopology,
   systemId: string,
   gateway: Gateway,
+  hub?: HubTenancy,
 ): Bundle {
   const { name, block } = topology;
   const owner = nodeOwner(name);
@@ -181,7 +205,10 @@ export function gatewayRouterBundle(
   });
   const externalRow = desiredRow("Logical_Switch", owner, "external", { name: externalSwitch(name) });
   const group = nodeGatewayGroup(name);
-  const routes = [...join.back, ...external.routes];
+  const subnets = hub === undefined ? undefined : subnetsSide(network, topology, gateway, hub);
+  const routes = [...join.back, ...external.routes, ...(subnets?.routes ?? [])];
+  const guards = [...join.guards, ...(subnets?.guards ?? [])];
+  const translations = [...external.translations, ...(subnets?.translations ?? [])];
   return {
     rows: [
       router,
@@ -190,22 +217,22 @@ export function gatewayRouterBundle(
       join.routerPort,
       join.switchPort,
       ...join.out,
-      ...join.guards,
+      ...guards,
       external.routerPort,
       external.switchPort,
       external.localnet,
       ...routes,
-      ...external.translations,
+      ...translations,
     ],
     memberships: [
-      ...memberships("Logical_Router", router.uuid, "ports", [join.routerPort, external.routerPort]),
-      ...memberships("Logical_Switch", joinSwitchUuid, "ports", [join.switchPort]),
-      ...memberships("Logical_Switch", externalRow.uuid, "ports", [external.switchPort, external.localnet]),
-      ...memberships("Logical_Router", tenantRouterUuid, "static_routes", join.out),
-      ...memberships("Logical_Router", router.uuid, "static_routes", routes),
-      ...memberships("Logical_Router", router.uuid, "policies", join.guards),
-      ...memberships("Logical_Router", router.uuid, "load_balancer_group", [gatewaysGroup, group]),
-      ...memberships("Logical_Router", router.uuid, "nat", external.translations),
+      ...members("Logical_Router", router.uuid, "ports", [join.routerPort, external.routerPort]),
+      ...members("Logical_Switch", joinSwitchUuid, "ports", [join.switchPort]),
+      ...members("Logical_Switch", externalRow.uuid, "ports", [external.switchPort, external.localnet]),
+      ...members("Logical_Router", tenantRouterUuid, "static_routes", join.out),
+      ...members("Logical_Router", router.uuid, "static_routes", routes),
+      ...members("Logical_Router", router.uuid, "policies", guards),
+      ...members("Logical_Router", router.uuid, "load_balancer_group", [gatewaysGroup, group]),
+      ...members("Logical_Router", router.uuid, "nat", translations),
     ],
   };
 }

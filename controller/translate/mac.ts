@@ -1,3 +1,5 @@
+import { rowUuid } from "./owner.ts";
+
 /**
  * Hardware addresses follow from addresses, so they need no allocator and are unique where those are. All are locally
  * administered. `0a:58` + IPv4 is what other Kubernetes networks use too, so tools know it.
@@ -19,4 +21,9 @@ export function macOfIpv6Place(block: number, offset: number): string {
 /** The same for the join network, whose offsets are gateway numbers. */
 export function macOfIpv6Join(offset: number): string {
   return `0a:5b:00:${byteAt(offset, 16)}:${byteAt(offset, 8)}:${byteAt(offset, 0)}`;
+}
+
+/** The hardware address of who is known by a text alone; two are the same by a chance of one in 2^32. */
+export function macOfText(text: string): string {
+  return `0a:5e:${[0, 2, 4, 6].map((start) => rowUuid("Logical_Router_Port", text).slice(start, start + 2)).join(":")}`;
 }

@@ -30,3 +30,19 @@ export const managementPort = (node: string): string => `management.${node}`;
 
 /** @param podKey `namespace/name` */
 export const podPort = (podKey: string): string => podKey.replace("/", "_");
+
+/** A tenant's router has the tenant's name. A subnet's switch: the only one, or a node's. */
+export const subnetSwitchKey = (subnet: string, node: string | undefined): string =>
+  node === undefined ? subnet : `${subnet}@${node}`;
+export const subnetSwitchName = (switchKey: string): string => `subnet.${switchKey}`;
+
+/** The default tenant's router's end of its link to a tenant's router, and the tenant's end. */
+export const hubToTenant = (tenant: string): string => `${defaultTenant}-to-tenant.${tenant}`;
+export const tenantToHub = (tenant: string): string => `tenant.${tenant}-to-${defaultTenant}`;
+/** A tenant's router's end of its link to another's. */
+export const tenantToPeer = (tenant: string, peer: string): string => `tenant.${tenant}-to-tenant.${peer}`;
+/** A tenant's router's end of its link to a subnet's switch, the switch's end, and the switch's port to the physical network. */
+export const tenantToSubnet = (tenant: string, switchKey: string): string =>
+  tenant === defaultTenant ? `${defaultTenant}-to-subnet.${switchKey}` : `tenant.${tenant}-to-subnet.${switchKey}`;
+export const subnetToTenant = (tenant: string, switchKey: string): string => `subnet.${switchKey}-to-tenant.${tenant}`;
+export const subnetLocalnet = (switchKey: string): string => `subnet.${switchKey}-localnet`;

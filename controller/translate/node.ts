@@ -5,6 +5,7 @@ import { chassisTemplateVarBundle } from "./chassis-template-var.ts";
 import type { Bundle } from "./desired.ts";
 import { gatewayRouterBundle } from "./gateway-router.ts";
 import { hairpinAddresses } from "./hairpin.ts";
+import { nodeEgressPolicies, nodeInHub, subnetsOfNodes } from "./hub.ts";
 import { managementMac, managementPortBundle } from "./management-port.ts";
 import { managementPort } from "./names.ts";
 import { nodeAddressesBundle } from "./node-addresses.ts";
@@ -12,23 +13,32 @@ import { nodePortPolicies } from "./node-port-policies.ts";
 import { nodeSwitchBundle } from "./node-switch.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { bands, type PolicyLayout } from "./policy-layout.ts";
+import type { HubTenancy } from "./tenancy.ts";
 
 /**
  * All rows of a node. Before its agent has named the chassis there are only the switch and the management port, so that
  * pods can have their ports; the way out comes with the gateway.
+ * @param hub absent in a cluster without subnets
  */
-export function nodeBundle(network: NetworkConfig, topology: NodeTopology, layout: PolicyLayout = bands): Bundle {
+export function nodeBundle(
+  network: NetworkConfig,
+  topology: NodeTopology,
+  layout: PolicyLayout = bands,
+  hub?: HubTenancy,
+): Bundle {
   const { chassis } = topology;
   const parts = [
     nodeSwitchBundle(network, topology, layout),
     managementPortBundle(network, topology),
     nodeAddressesBundle(network, topology),
     chassisTemplateVarBundle(topology),
+    ...(hub === undefined ? [] : [nodeInHub(network, topology)]),
     ...(chassis?.gateway === undefined
       ? []
       : [
-          gatewayRouterBundle(network, topology, chassis.systemId, chassis.gateway),
-          nodePortPolicies(network, topology),
+          gatewayRouterBundle(network, topology, chassis.systemId, chassis.gateway, hub),
+          nodePortPolicies(network, topology, hub),
+          ...(hub === undefined ? [] : [nodeEgressPolicies(network, topology)]),
         ]),
   ];
   return {
@@ -38,7 +48,11 @@ export function nodeBundle(network: NetworkConfig, topology: NodeTopology, layou
 }
 
 /** What the node's agent is told once the rows are committed. */
-export function nodeNetworkOf(network: NetworkConfig, { name, block }: NodeTopology): NodeNetworkAnnotation {
+export function nodeNetworkOf(
+  network: NetworkConfig,
+  { name, block }: NodeTopology,
+  hub?: HubTenancy,
+): NodeNetworkAnnotation {
   const families = nodeFamilies(network, block);
   return {
     index: block,
@@ -53,6 +67,7 @@ export function nodeNetworkOf(network: NetworkConfig, { name, block }: NodeTopol
       ...families.flatMap(({ cluster, join }) => [cluster, join]),
       ...network.services.cidrs.map(({ text }) => text),
       ...families.map(({ family }) => `${hairpinAddresses[family]}/${bitsOf(family)}`),
+      ...subnetsOfNodes(network, hub),
     ],
     nodePorts: network.services.nodePorts,
     mtuBytes: network.mtuBytes,

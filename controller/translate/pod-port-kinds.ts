@@ -3,7 +3,7 @@ import type { PodReservation } from "../ipam/reservation.ts";
 import type { SubnetReservation } from "../ipam/subnet-reservation.ts";
 import type { Bundle } from "./desired.ts";
 import type { PodPlace, PodPlacement } from "./pod-port.ts";
-import type { SubnetPlacement } from "./tenancy.ts";
+import type { PodQos, SubnetPlacement } from "./tenancy.ts";
 
 /** A pod's port, whether its addresses are of its node's block of the cluster's network or of a Subnet. */
 export interface PodPort extends Bundle {
@@ -16,6 +16,8 @@ export interface PodPort extends Bundle {
   readonly tenant: string;
   readonly placement: PodPlacement | SubnetPlacement;
   readonly reservation: PodReservation | SubnetReservation;
+  /** Most pods ask for none. */
+  readonly qos: PodQos | undefined;
   /** Shared by all pods of a class. */
   readonly places: readonly PodPlace[];
   /** Those that are one of a kind in the cluster, as `status.podIPs` has them; without prefix length, IPv4 first. */

@@ -4,6 +4,7 @@ import { type Family, formatIpv4, formatIpv6, ipv6Groups } from "../ipam/address
 import { blockCidr } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { PodReservation } from "../ipam/reservation.ts";
+import type { PodQos } from "../state/pod-network-request.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { macOfIpv4, macOfIpv6Place } from "./mac.ts";
 import { defaultTenant, podPort } from "./names.ts";
@@ -11,6 +12,7 @@ import { nodeSwitchUuid } from "./node-switch.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
 import { ownerText, rowUuid } from "./owner.ts";
 import type { PodPort } from "./pod-port-kinds.ts";
+import { podQosMemberships, podQosRows } from "./pod-qos.ts";
 
 export function podOwner(key: string): Owner {
   return { kind: "Pod", key };
@@ -75,8 +77,26 @@ export function joinedRows(places: readonly PodPlace[]): readonly Uuid[] {
   return places.flatMap(({ table, row }) => (table === "going" ? [] : [row]));
 }
 
-const noPlaces: readonly PodPlace[] = Object.freeze([]);
+export const noPlaces: readonly PodPlace[] = Object.freeze([]);
 const guardsPods = (place: PodPlace): boolean => place.table === "Port_Group" && place.guards;
+
+/** Of the places that a port had, those that shut pods and that it shall not have any more. */
+export function keptGuards(places: readonly PodPlace[], former: readonly PodPlace[]): readonly PodPlace[] {
+  const own = new Set(joinedRows(places));
+  return former.filter((place) => guardsPods(place) && !own.has(place.row));
+}
+
+/** Whether places are, with those kept, what they were. */
+export function areSameWith(
+  places: readonly PodPlace[],
+  kept: readonly PodPlace[],
+  former: readonly PodPlace[],
+): boolean {
+  const own = new Set(joinedRows(places));
+  const had = new Set(joinedRows(former));
+  return kept.length + own.size === had.size && [...own].every((row) => had.has(row));
+}
+
 const scratch = new Uint16Array(8);
 
 /** The address at an offset below 2^16 · 2^16 in a block whose own address ends in as many zero bits. */
@@ -99,6 +119,8 @@ export class PodBundle implements PodPort {
   readonly reservation: PodReservation;
   /** Shared by all pods of a class. */
   readonly places: readonly PodPlace[];
+  /** Most pods ask for none. */
+  readonly qos: PodQos | undefined;
 
   constructor(
     key: string,
@@ -106,12 +128,14 @@ export class PodBundle implements PodPort {
     reservation: PodReservation,
     places: readonly PodPlace[] = noPlaces,
     uuid: Uuid = rowUuid("Logical_Switch_Port", ownerText(podOwner(key))),
+    qos?: PodQos,
   ) {
     this.uuid = uuid;
     this.key = key;
     this.placement = placement;
     this.reservation = reservation;
     this.places = places;
+    this.qos = qos;
   }
 
   get subnet(): undefined {
@@ -124,17 +148,15 @@ export class PodBundle implements PodPort {
 
   /** The same port in other groups and sets. */
   at(places: readonly PodPlace[]): PodBundle {
-    return new PodBundle(this.key, this.placement, this.reservation, places, this.uuid);
+    return new PodBundle(this.key, this.placement, this.reservation, places, this.uuid, this.qos);
   }
 
   /** This port, but still in the groups that shut pods in which the former one was; the former one where that is all that differs. */
   keepingGuards(former: PodPort): PodPort {
-    const own = new Set(joinedRows(this.places));
-    const kept = former.places.filter((place) => guardsPods(place) && !own.has(place.row));
+    const kept = keptGuards(this.places, former.places);
     if (kept.length === 0) return this;
-    const had = new Set(joinedRows(former.places));
-    const isAsBefore = this.placement === former.placement && kept.length + own.size === had.size;
-    if (isAsBefore && [...own].every((row) => had.has(row))) return former;
+    const isAsBefore = this.placement === former.placement && this.qos === former.qos;
+    if (isAsBefore && areSameWith(this.places, kept, former.places)) return former;
     return this.at([...this.places, ...kept]);
   }
 
@@ -154,6 +176,7 @@ export class PodBundle implements PodPort {
           options: { "iface-id-ver": this.reservation.uid, "requested-chassis": requestedChassis },
         },
       },
+      ...podQosRows(podOwner(this.key), podPort(this.key), this.qos),
     ];
   }
 
@@ -161,6 +184,7 @@ export class PodBundle implements PodPort {
     const { uuid } = this;
     const memberships: Membership[] = [
       { table: "Logical_Switch", row: this.placement.switchUuid, column: "ports", member: uuid },
+      ...podQosMemberships(this.placement.switchUuid, podOwner(this.key), podPort(this.key), this.qos),
     ];
     if (this.places.length === 0) return memberships;
     const addresses = this.addresses;

@@ -26,10 +26,14 @@ export const infrastructurePriorities = {
   sctpHairpin: 32601,
   /** A node and its own pods; a pod and itself; answers by SCTP. */
   always: 32600,
+  /** Endpoints of others that a tenant may ask answer, and ask nothing; what they answer is known by connection tracking. */
+  sharedAnswers: 32550,
 } as const;
 
 /** Below all policies. */
 export const lastPriorities = {
+  /** What a tenant asks of others, where no policy says anything: so that the answers are known. */
+  shared: 3,
   /** SCTP to the ports that a policy's subject may serve passes conntrack by. */
   sctpOfSubjects: 2,
   /** As all SCTP within the cluster. */

@@ -1,4 +1,4 @@
-import type { Family } from "../ipam/address.ts";
+import type { Cidr, Family } from "../ipam/address.ts";
 import type { PodQos } from "../state/pod-network-request.ts";
 import type { EgressMode, SubnetMode } from "../state/subnet.ts";
 import type { TenantPolicyRoute, TenantRoute } from "../state/tenant.ts";
@@ -44,6 +44,10 @@ export interface SubnetSwitch {
   readonly mode: SubnetMode;
   /** With `PerNode`. */
   readonly node: string | undefined;
+  /** The tenant's number in the infrastructure networks; none of `default`. */
+  readonly tenantNumber?: number | undefined;
+  /** With `PerNode`: the node's, empty for one without. */
+  readonly zone?: string | undefined;
   readonly networks: readonly {
     readonly family: Family;
     /** The subnet's network, or the node's block of it. */
@@ -51,6 +55,8 @@ export interface SubnetSwitch {
     readonly prefixLength: number;
     /** Of the router that pods use: ours, but in an underlay. */
     readonly gateway: string;
+    /** The subnet's network where this is a node's block of it. */
+    readonly whole?: string;
   }[];
   /** Slices of the infrastructure networks in which its pods are; grows with them. Empty where pods have no such addresses. */
   readonly slices: readonly number[];
@@ -65,9 +71,30 @@ export interface SubnetSwitch {
 /** What a pod's port on such a switch depends on beside its reservation; one object for all pods of a switch and node. */
 export interface SubnetPlacement {
   readonly on: SubnetSwitch;
+  /** The infrastructure networks, IPv4 first. */
+  readonly infrastructure: readonly Cidr[];
   readonly node: string;
   /** The chassis, or the node's name until it is known. */
   readonly requestedChassis: string;
+}
+
+/**
+ * What the default tenant's router, which joins all tenants, and the nodes have to know of subnets. There is none in a cluster
+ * without subnets.
+ */
+export interface HubTenancy {
+  /** Whether pods with infrastructure addresses may be there. */
+  readonly infrastructure: boolean;
+  /** Networks of the tenant `default`'s subnets but those in an underlay. */
+  readonly overlays: readonly {
+    readonly family: Family;
+    readonly cidr: string;
+    readonly subnet: string;
+    readonly egress: EgressMode;
+    readonly mode: SubnetMode;
+  }[];
+  /** Networks, of all tenants, whose pods leave with their own addresses. */
+  readonly routed: readonly { readonly family: Family; readonly cidr: string }[];
 }
 
 export type { PodQos };

@@ -2,6 +2,7 @@ import { formatAddress } from "../ipam/address.ts";
 import { joinAddress } from "../ipam/block.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, Membership } from "./desired.ts";
+import { hubBundle } from "./hub.ts";
 import { gatewaysGroup, groupRow } from "./load-balancer-groups.ts";
 import { defaultTenant, joinSwitch, joinToTenant, tenantToJoin } from "./names.ts";
 import { nodeAddressSets } from "./node-addresses.ts";
@@ -10,6 +11,7 @@ import { desiredRow, ownerText, rowUuid } from "./owner.ts";
 import { policyInfrastructure } from "./policy-infrastructure.ts";
 import { bands, type PolicyLayout } from "./policy-layout.ts";
 import { tenantRouterPolicy, tenantRouterUuid } from "./router-policies.ts";
+import type { HubTenancy } from "./tenancy.ts";
 import { tenantOwner } from "./tenant-owner.ts";
 
 export { tenantRouterUuid } from "./router-policies.ts";
@@ -20,9 +22,9 @@ export const joinSwitchUuid = rowUuid("Logical_Switch", ownerText(tenantOwner, "
 
 /**
  * The tenant router and the join switch with the link between them, the load balancer group of all gateways, and what policies
- * stand on.
+ * stand on; and once there are subnets, what these have in common.
  */
-export function tenantBundle(network: NetworkConfig, layout: PolicyLayout = bands): Bundle {
+export function tenantBundle(network: NetworkConfig, layout: PolicyLayout = bands, hub?: HubTenancy): Bundle {
   const routerPort = desiredRow("Logical_Router_Port", tenantOwner, "join", {
     name: tenantToJoin(defaultTenant),
     mac: macOnJoin(network, tenantJoinOffset),
@@ -45,8 +47,10 @@ export function tenantBundle(network: NetworkConfig, layout: PolicyLayout = band
     }),
   );
   const policies = policyInfrastructure(layout);
+  const subnets = hub === undefined ? undefined : hubBundle(network, hub, layout);
   const memberships: Membership[] = [
     ...policies.memberships,
+    ...(subnets?.memberships ?? []),
     ...leftovers.map(tenantRouterPolicy),
     { table: "Logical_Router", row: tenantRouterUuid, column: "ports", member: routerPort.uuid },
     { table: "Logical_Switch", row: joinSwitchUuid, column: "ports", member: switchPort.uuid },
@@ -65,6 +69,7 @@ export function tenantBundle(network: NetworkConfig, layout: PolicyLayout = band
       ...nodeAddressSets(network),
       groupRow(gatewaysGroup),
       ...policies.rows,
+      ...(subnets?.rows ?? []),
     ],
     memberships,
   };
