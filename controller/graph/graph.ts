@@ -3,7 +3,9 @@ import { domainPatternsOf } from "@ovenbird/kube";
 import { createDomainAddresses } from "../domains/domain-addresses.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import { createSubnetIpam, type SubnetIpam } from "../ipam/subnet-ipam.ts";
 import type { DomainRecord } from "../state/domain-name.ts";
+import type { IpAddressRecord } from "../state/ip-address.ts";
 import type { NamespaceRecord } from "../state/namespace.ts";
 import type { NodeRecord } from "../state/node.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
@@ -13,12 +15,14 @@ import { zoneBundle, zoneOwner } from "../translate/load-balancer-groups.ts";
 import { nodeBundle, nodeNetworkOf } from "../translate/node.ts";
 import { nodeOwner } from "../translate/node-switch.ts";
 import { parseOwner } from "../translate/owner.ts";
-import { podNetworkOf, podOwner } from "../translate/pod-port.ts";
+import { podOwner } from "../translate/pod-port.ts";
 import { type PolicyLayout, policyLayout } from "../translate/policy-layout.ts";
 import type { PreviousBackends } from "../translate/service.ts";
 import { tenantBundle, tenantOwner } from "../translate/tenant-router.ts";
 import { createContentSets } from "./content-sets.ts";
 import { createPolicyModel } from "./create-policy-model.ts";
+import { createTenancyView } from "./create-tenancy-view.ts";
+import { networkOfPort } from "./network-of-port.ts";
 import { createNodeGraph } from "./nodes.ts";
 import { createPodSets } from "./pod-sets.ts";
 import { createPodGraph } from "./pods.ts";
@@ -26,14 +30,21 @@ import { createPolicyGraph } from "./policies.ts";
 import type { PolicyModel } from "./policy-model.ts";
 import { policyNodes, sameForPolicies } from "./policy-nodes.ts";
 import { createProblemLog } from "./problem-log.ts";
+import type { ResourceOutlook } from "./resource-conditions.ts";
+import { createOutlook } from "./resource-outlook.ts";
 import { createServiceNodeIndex } from "./service-node-index.ts";
 import { createServiceGraph } from "./services.ts";
+import { createSubnetPods } from "./subnet-pods.ts";
+import { createSubnetGraph } from "./subnets.ts";
+import { createTenancy } from "./tenancy.ts";
 import type { SetChanges } from "./used-set.ts";
 
 export interface GraphOptions {
   readonly network: NetworkConfig;
   /** Restored before the first flush. */
   readonly ipam: Ipam;
+  /** Restored before the first flush, with all subnets, pools and kept addresses applied; by default nothing was held before. */
+  readonly subnetIpam?: SubnetIpam;
   /** Called during `flush` and `apply`, once for each problem that is new. */
   readonly report: (problem: ObjectProblem) => void;
   /** What the database holds for virtual addresses of services; by default nothing. */
@@ -54,7 +65,7 @@ export interface GraphOptions {
  *     ├─▶ addresses ─▶ content sets ◀─ domain names                 ▲       │ asked for
  *     └─▶ service nodes ─▶ services        └────────── policies ────┴───────┘
  */
-export interface Graph {
+export interface Graph extends ResourceOutlook {
   apply(event: StateEvent): void;
   /**
    * What changed since the last flush, in an order in which it can be committed: first what goes (services, pods, nodes), then
@@ -73,6 +84,8 @@ export interface Graph {
   /** What the pod's annotation should say, as of the last flush; absent for pods that have no port. */
   podNetwork(key: string): PodNetworkAnnotation | undefined;
   nodeNetwork(key: string): NodeNetworkAnnotation | undefined;
+  /** The pod whose addresses an IPAddress keeps: it is told of them once that is written. */
+  podKeptBy(address: string): string | undefined;
   /** What decides who reaches whom. */
   readonly model: PolicyModel;
   /** How many objects are known, have rows, or have a problem. */
@@ -93,7 +106,7 @@ const everySchemas = policyLayout({ aclTiers: false, aclPass: false });
 
 export function createGraph(options: GraphOptions): Graph {
   const { network, ipam, report, previousBackends = () => undefined, layout = everySchemas } = options;
-  const { previousPolicies = () => [] } = options;
+  const { previousPolicies = () => [], subnetIpam = createSubnetIpam(network) } = options;
   const namespaces = new Map<string, NamespaceRecord>();
   const problems = createProblemLog(report);
   const serviceNodes = createServiceNodeIndex(network);
@@ -106,14 +119,29 @@ export function createGraph(options: GraphOptions): Graph {
     domainAddresses: domains.of,
   });
   const policies = createPolicyGraph({ network, layout, podSets, contentSets, problems, restored: previousPolicies });
+  const tenancy = createTenancy({ network, subnetIpam, nodes: () => nodes.records.values() });
+  const subnets = createSubnetGraph({
+    network,
+    layout,
+    subnetIpam,
+    tenancy,
+    services: { services: services.records, slicesOf: services.slicesOf, nodes: serviceNodes },
+    topologyOf: (name) => nodes.topologyOf(name),
+    onPlacement: (pod) => pods.touch(pod),
+    onUse: (subnet) => outlook.touchUse(subnet),
+  });
+  const subnetPods = createSubnetPods({ network, ipam, subnetIpam, tenancy, subnets });
   const nodes = createNodeGraph({
     network,
     layout,
     ipam,
     problems,
+    hub: () => subnets.hub,
+    isHeld: subnets.holdsOn,
     onTopology(name, topology) {
       serviceNodes.set(name, topology);
       contentSets.touchNodes();
+      subnets.touchNode(name);
     },
     onPlacement: (name) => pods.touchNode(name),
   });
@@ -123,12 +151,17 @@ export function createGraph(options: GraphOptions): Graph {
     problems,
     report,
     index: podSets.index,
+    subnets: subnetPods,
     placementOf: nodes.placementOf,
   });
+  const view = createTenancyView({ tenancy, subnets, subnetPods, pods });
+  const outlook = createOutlook({ subnetIpam, tenancy, subnets });
+  /** Of IPAddress objects. */
+  const subnetOfKept = new Map<string, string>();
   let isFirstFlush = true;
 
   /** What nodes have in common: the tenant's rows, those of zones that came, and of zones that no node is in any more. */
-  function flushShared(): { readonly changed: BundleChange[]; readonly left: BundleChange[] } {
+  function flushShared(hubChanged: boolean): { readonly changed: BundleChange[]; readonly left: BundleChange[] } {
     const changes = serviceNodes.takeChanges();
     services.applyNodes(changes);
     const { added, removed } = changes.zones;
@@ -136,7 +169,8 @@ export function createGraph(options: GraphOptions): Graph {
       owner: zoneOwner(zone),
       bundle: zoneBundle(zone),
     }));
-    const tenant = isFirstFlush ? [{ owner: tenantOwner, bundle: tenantBundle(network, layout) }] : [];
+    const isOther = isFirstFlush || hubChanged;
+    const tenant = isOther ? [{ owner: tenantOwner, bundle: tenantBundle(network, layout, subnets.hub) }] : [];
     const left = removed.map((zone) => ({ owner: zoneOwner(zone), bundle: undefined }));
     return { changed: [...tenant, ...come], left };
   }
@@ -153,6 +187,9 @@ export function createGraph(options: GraphOptions): Graph {
       if (kind === "Node" && nodes.topologyOf(key) === undefined) {
         ofNodes.push({ owner: nodeOwner(key), bundle: undefined });
       }
+      // Their ports' links are other tenants' or nodes' addresses the next moment.
+      const isTenants = kind === "Subnet" || (kind === "Tenant" && key !== tenantOwner.key);
+      if (isTenants && !subnets.owns(owner)) ofNodes.push({ owner: { kind, key }, bundle: undefined });
     }
     return [...ofPods, ...ofNodes];
   }
@@ -160,13 +197,29 @@ export function createGraph(options: GraphOptions): Graph {
   function applyNamespace(key: string, namespace: NamespaceRecord | undefined): void {
     if (namespace === undefined) namespaces.delete(key);
     else namespaces.set(key, namespace);
+    tenancy.applyNamespace(key, namespace);
     podSets.index.setNamespace(key, namespace?.labels);
     policies.applyNamespace(key, namespace?.logPolicy);
   }
 
   function applyNode(key: string, node: NodeRecord | undefined): void {
-    if (!sameForPolicies(nodes.records.get(key), node)) contentSets.touchNodes();
+    const before = nodes.records.get(key);
+    if (!sameForPolicies(before, node)) contentSets.touchNodes();
+    if (before?.internalAddresses.join() !== node?.internalAddresses.join()) tenancy.touchNodes();
     nodes.apply(key, node);
+  }
+
+  function applyKept(name: string, kept: IpAddressRecord | undefined): void {
+    const before = subnetOfKept.get(name);
+    subnetIpam.setKept(name, kept);
+    if (kept === undefined) subnetOfKept.delete(name);
+    else subnetOfKept.set(name, kept.subnet);
+    for (const subnet of new Set([before, kept?.subnet])) {
+      if (subnet === undefined) continue;
+      subnetPods.wake(subnet);
+      tenancy.touchUse(subnet);
+      outlook.touchUse(subnet);
+    }
   }
 
   function applyDomain(name: string, domain: DomainRecord | undefined): void {
@@ -178,16 +231,39 @@ export function createGraph(options: GraphOptions): Graph {
     apply({ kind, change, key, object }) {
       if (kind === "node") applyNode(key, change === "upsert" ? object : undefined);
       else if (kind === "pod") pods.apply(key, change === "upsert" ? object : undefined);
-      else if (kind === "service") services.applyService(key, change === "upsert" ? object : undefined);
-      else if (kind === "endpointSlice") services.applySlice(key, change === "upsert" ? object : undefined);
+      else if (kind === "service") {
+        services.applyService(key, change === "upsert" ? object : undefined);
+        subnets.touchService(key);
+      } else if (kind === "endpointSlice") {
+        const service = change === "upsert" ? object?.service : services.serviceOf(key);
+        services.applySlice(key, change === "upsert" ? object : undefined);
+        if (service !== undefined) subnets.touchService(service);
+      } else if (kind === "tenant") tenancy.applyTenant(key, change === "upsert" ? object : undefined);
+      else if (kind === "subnet") {
+        tenancy.applySubnet(key, change === "upsert" ? object : undefined);
+        subnetPods.wake(key);
+      } else if (kind === "ipPool") {
+        const of = object?.subnet ?? tenancy.pools.get(key)?.subnet;
+        tenancy.applyPool(key, change === "upsert" ? object : undefined);
+        if (of !== undefined) subnetPods.wake(of);
+      } else if (kind === "ipAddress") applyKept(key, change === "upsert" ? object : undefined);
+      else if (kind === "providerNetwork") outlook.applyProviderNetwork(key, change === "upsert" ? object : undefined);
       else if (kind === "policy") policies.apply(key, change === "upsert" ? object : undefined);
       else if (kind === "domain") applyDomain(key, change === "upsert" ? object : undefined);
       else if (kind === "namespace") applyNamespace(key, change === "upsert" ? object : undefined);
     },
     flush() {
       const vacated = pods.release(isFirstFlush);
+      const { choicesChanged, hubChanged } = subnets.resolve();
+      if (choicesChanged) subnetPods.wakeAll();
+      if (hubChanged) nodes.touchAll();
       nodes.release(vacated, isFirstFlush);
       const nodeChanges = nodes.flush();
+      // In whose tenant a pod is decides about what policies make of it.
+      pods.reserve();
+      const subnetChanges = subnets.flush();
+      for (const [tenant, peers] of subnetChanges.peers) policies.applyTenant(tenant, peers);
+      if (choicesChanged) outlook.touchAll();
       const policyChanges = policies.flush();
       for (const key of podSets.flushPlaces()) pods.touch(key);
       const restored = ipam.takeRestoredOwners();
@@ -195,7 +271,7 @@ export function createGraph(options: GraphOptions): Graph {
       const sets: SetChanges = { came: [], left: [] };
       podSets.flushRows(sets);
       contentSets.flush(sets);
-      const shared = flushShared();
+      const shared = flushShared(hubChanged);
       const serviceChanges = services.flush();
       // Nodes that are at work find the services in the zone that they come to. After a start they keep what they had till the end.
       const movesNodes = !isFirstFlush && shared.changed.length > 0;
@@ -203,16 +279,19 @@ export function createGraph(options: GraphOptions): Graph {
       const changedPods = isFirstFlush ? podChanges.changed : podChanges.changed.map(inOneStep);
       isFirstFlush = false;
       const before = goneBefore(restored);
-      const gone = [before, serviceChanges.gone, podChanges.gone, nodeChanges.gone];
+      const gone = [before, serviceChanges.gone, podChanges.gone, subnetChanges.gone, nodeChanges.gone];
       const ofPods = [sets.came, changedPods, policyChanges.changed, podChanges.opened, podChanges.added];
-      const ofNodes = [nodeChanges.changed, ...ofPods];
+      // A switch has its slices before the pods that are in them.
+      const ofNodes = [nodeChanges.changed, subnetChanges.changed, ...ofPods];
       const changed = movesNodes ? [serviceChanges.changed, ...ofNodes] : [...ofNodes, serviceChanges.changed];
       return [...gone, shared.changed, ...changed, policyChanges.gone, sets.left, shared.left].flat(2);
     },
     bundleOf(text) {
       const owner = parseOwner(text);
-      if (owner?.kind === tenantOwner.kind)
-        return owner.key === tenantOwner.key ? tenantBundle(network, layout) : undefined;
+      if (owner?.kind === tenantOwner.kind && owner.key === tenantOwner.key) {
+        return tenantBundle(network, layout, subnets.hub);
+      }
+      if (owner?.kind === tenantOwner.kind || owner?.kind === "Subnet") return subnets.bundleOf(owner);
       if (owner?.kind === "Zone") {
         const zone = serviceNodes.zones.find((candidate) => zoneOwner(candidate).key === owner.key);
         return zone === undefined ? undefined : zoneBundle(zone);
@@ -221,19 +300,27 @@ export function createGraph(options: GraphOptions): Graph {
       if (owner?.kind === "Service") return services.bundleOf(owner.key);
       if (owner?.kind === "Node") {
         const topology = nodes.topologyOf(owner.key);
-        return topology && nodeBundle(network, topology, layout);
+        return topology && nodeBundle(network, topology, layout, subnets.hub);
       }
       if (owner?.kind === "PodSelector") return podSets.bundleOf(owner.key);
       return owner && (policies.bundleOf(owner) ?? contentSets.bundleOf(owner));
     },
-    model: createPolicyModel({ network, pods, nodes, namespaces, policies, services, domains }),
+    model: createPolicyModel({ network, pods, nodes, namespaces, policies, services, domains, tenancy: view }),
+    conditions: outlook.conditions,
+    takeChangedConditions: outlook.takeChangedConditions,
+    podRefusal: subnetPods.refusalOf,
+    takeChangedRefusals: subnetPods.takeChangedRefusals,
+    podKeptBy: subnetPods.keptBy,
     podNetwork(key) {
       const port = pods.bundleOf(key);
-      return port && podNetworkOf(network, port);
+      const keptBy = subnetPods.held(key)?.keptBy;
+      // What outlives the pod has to be written before anybody is told of it.
+      const isSafe = keptBy === undefined || subnetIpam.isWritten(keptBy);
+      return port && isSafe ? networkOfPort(network, port) : undefined;
     },
     nodeNetwork(key) {
       const topology = nodes.topologyOf(key);
-      return topology && nodeNetworkOf(network, topology);
+      return topology && nodeNetworkOf(network, topology, subnets.hub);
     },
     get counts() {
       return {

@@ -7,6 +7,7 @@ import { nodeOwner } from "../translate/node-switch.ts";
 import type { NodeTopology } from "../translate/node-topology.ts";
 import { type PodPlacement, podPlacement, samePlacement } from "../translate/pod-port.ts";
 import type { PolicyLayout } from "../translate/policy-layout.ts";
+import type { HubTenancy } from "../translate/tenancy.ts";
 import { nodeStateOf } from "./node-state.ts";
 import type { ProblemLog } from "./problem-log.ts";
 
@@ -15,6 +16,10 @@ export interface NodeGraphOptions {
   readonly layout: PolicyLayout;
   readonly ipam: Ipam;
   readonly problems: ProblemLog;
+  /** What nodes have to know of subnets. */
+  readonly hub: () => HubTenancy | undefined;
+  /** Whether somebody holds addresses that follow from the node's number, beside those of its block. */
+  readonly isHeld: (name: string) => boolean;
   /** Told during `flush` of a node whose topology came, changed or went. */
   readonly onTopology: (name: string, topology: NodeTopology | undefined) => void;
   /** Told during `flush` of a node whose pods may have to have other ports. */
@@ -26,6 +31,8 @@ export interface NodeGraph {
   /** The newest that were applied. */
   readonly records: ReadonlyMap<string, NodeRecord>;
   apply(key: string, node: NodeRecord | undefined): void;
+  /** All nodes' rows may have to be others. */
+  touchAll(): void;
   /** Gives up blocks of nodes that are gone. @param vacated nodes whose block lost a pod; `all` looks at every block that is held */
   release(vacated: Iterable<string>, all: boolean): void;
   /** What to commit for those that go and those that come. */
@@ -43,11 +50,13 @@ interface PlacedNode {
 }
 
 export function createNodeGraph(options: NodeGraphOptions): NodeGraph {
-  const { network, layout, ipam, problems, onTopology, onPlacement } = options;
+  const { network, layout, ipam, problems, hub, isHeld, onTopology, onPlacement } = options;
   const records = new Map<string, NodeRecord>();
   /** As of the last flush, those only that have rows. */
   const placed = new Map<string, PlacedNode>();
   const dirty = new Set<string>();
+  /** Those of `dirty` whose rows are others although they themselves may be as they were. */
+  const remade = new Set<string>();
   const waiting = new Set<string>();
 
   return {
@@ -59,11 +68,17 @@ export function createNodeGraph(options: NodeGraphOptions): NodeGraph {
       } else records.set(key, node);
       dirty.add(key);
     },
+    touchAll() {
+      for (const name of placed.keys()) {
+        dirty.add(name);
+        remade.add(name);
+      }
+    },
     release(vacated, all) {
       const candidates = new Set([...vacated, ...dirty]);
       if (all) for (const [name] of ipam.nodeBlocks()) candidates.add(name);
       for (const name of candidates) {
-        if (records.has(name) || !ipam.releaseNode(name)) continue;
+        if (records.has(name) || isHeld(name) || !ipam.releaseNode(name)) continue;
         // A waiting node that can't be served keeps waiting, so one try for each block that became free is enough.
         const next = waiting.values().next().value;
         if (next === undefined) continue;
@@ -96,15 +111,20 @@ export function createNodeGraph(options: NodeGraphOptions): NodeGraph {
         const { topology } = state;
         const before = placed.get(name);
         const signature = JSON.stringify(topology);
-        if (before?.signature === signature) continue;
+        if (before?.signature === signature) {
+          if (remade.has(name))
+            changed.push({ owner: nodeOwner(name), bundle: nodeBundle(network, topology, layout, hub()) });
+          continue;
+        }
         const placement = podPlacement(network, topology);
         const isPlacedAsBefore = before !== undefined && samePlacement(before.placement, placement);
         placed.set(name, { topology, signature, placement: isPlacedAsBefore ? before.placement : placement });
         onTopology(name, topology);
-        changed.push({ owner: nodeOwner(name), bundle: nodeBundle(network, topology, layout) });
+        changed.push({ owner: nodeOwner(name), bundle: nodeBundle(network, topology, layout, hub()) });
         if (!isPlacedAsBefore) onPlacement(name);
       }
       dirty.clear();
+      remade.clear();
       return { gone, changed };
     },
     topologyOf: (name) => placed.get(name)?.topology,

@@ -6,10 +6,14 @@ import type { ObjectProblem } from "../state/object-problem.ts";
 import type { PodRecord } from "../state/pod.ts";
 import type { BundleChange } from "../translate/desired.ts";
 import { ownerText } from "../translate/owner.ts";
-import { PodBundle, type PodPlacement, podNetworkOf, podOwner } from "../translate/pod-port.ts";
+import { PodBundle, type PodPlacement, podOwner } from "../translate/pod-port.ts";
+import type { PodPort } from "../translate/pod-port-kinds.ts";
+import { SubnetPodBundle } from "../translate/subnet-pod-port.ts";
+import { networkOfPort } from "./network-of-port.ts";
 import { noPlaces, samePlaces } from "./pod-class.ts";
 import type { ProblemLog } from "./problem-log.ts";
 import type { SelectorIndex } from "./selector-index.ts";
+import type { SubnetPods } from "./subnet-pods.ts";
 import { createWaitingPods } from "./waiting-pods.ts";
 
 export interface PodGraphOptions {
@@ -19,6 +23,8 @@ export interface PodGraphOptions {
   readonly report: (problem: ObjectProblem) => void;
   /** Kept up to date with the pods that shall have ports. */
   readonly index: SelectorIndex;
+  /** Pods that have, or shall have, their addresses elsewhere than in their node's block. */
+  readonly subnets: SubnetPods;
   placementOf(node: string): PodPlacement | undefined;
 }
 
@@ -36,12 +42,14 @@ export interface PodGraph {
    * @returns the nodes whose blocks lost a pod
    */
   release(all: boolean): ReadonlySet<string>;
+  /** Gives addresses of subnets to those that shall have some and have none; before what depends on whose pods are whose. */
+  reserve(): void;
   /**
    * @param restored owners that had rows before the start: their pods are not new
    * @param inSteps whether pods stay in groups that shut them until what else changes is in place
    */
   flush(restored: ReadonlySet<string>, inSteps: boolean): PodChanges;
-  bundleOf(key: string): PodBundle | undefined;
+  bundleOf(key: string): PodPort | undefined;
   /** The pod whose port has the address. */
   at(address: string): string | undefined;
   readonly ports: number;
@@ -63,11 +71,11 @@ export function wantsPort(pod: PodRecord | undefined): pod is PodRecord & { read
 }
 
 export function createPodGraph(options: PodGraphOptions): PodGraph {
-  const { network, ipam, problems, report, index, placementOf } = options;
+  const { network, ipam, problems, report, index, subnets, placementOf } = options;
   const records = new Map<string, PodRecord>();
   const podsOfNode = new Map<string, Set<string>>();
   /** As of the last flush. */
-  const ports = new Map<string, PodBundle>();
+  const ports = new Map<string, PodPort>();
   const dirty = new Set<string>();
   /** Dirty ones that hold no addresses yet: new pods, or other ones than those whose ports there are. */
   const fresh = new Set<string>();
@@ -91,34 +99,58 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
   function reclassify(old: PodRecord | undefined, pod: PodRecord | undefined): void {
     const was = wantsPort(old) ? old : undefined;
     const is = wantsPort(pod) ? pod : undefined;
-    if (was !== undefined && is !== undefined && was.selectionLabels === is.selectionLabels) return;
-    if (was !== undefined) index.removePod(was.namespace, was.selectionLabels, was.key);
-    if (is !== undefined) index.addPod(is.namespace, is.selectionLabels, is.key);
+    const labels = subnets.labelsOf(was);
+    const now = subnets.labelsOf(is);
+    if (was !== undefined && is !== undefined && labels === now) return;
+    if (was !== undefined && labels !== undefined) index.removePod(was.namespace, labels, was.key);
+    if (is !== undefined && now !== undefined) index.addPod(is.namespace, now, is.key);
+  }
+
+  /** What policies know it by, once it is known in whose subnet it is. */
+  function retag(pod: PodRecord): void {
+    const before = subnets.labelsOf(pod);
+    const now = subnets.tagged(pod);
+    if (before === now || before === undefined) return;
+    index.removePod(pod.namespace, before, pod.key);
+    index.addPod(pod.namespace, now, pod.key);
   }
 
   /** Only what isn't the very text that we wrote is worth a look. */
   function checkAnnotation({ key, uid, networkAnnotation }: PodRecord): void {
     if (networkAnnotation === undefined) return;
     const port = ports.get(key);
-    if (port !== undefined && networkAnnotation === JSON.stringify(podNetworkOf(network, port))) return;
+    if (port !== undefined && networkAnnotation === JSON.stringify(networkOfPort(network, port))) return;
     const annotation = readAnnotation(podNetworkAnnotation, networkAnnotation);
     if (annotation.kind !== "invalid") return;
     report({ code: "INVALID_NETWORK_ANNOTATION", message: annotation.reason, object: { kind: "Pod", key, uid } });
   }
 
   /** Gives up addresses that nobody wants any more, and says how many became free in which block. */
-  function releaseAddresses(all: boolean): Map<number, number> {
+  function releaseAddresses(all: boolean, vacated: Set<string>): Map<number, number> {
     const freed = new Map<number, number>();
     const release = (key: string): void => {
+      const inSubnet = subnets.held(key);
+      if (inSubnet !== undefined) vacated.add(inSubnet.node);
+      for (const woken of subnets.release(key)) dirty.add(woken);
       const block = ipam.releasePod(key);
       if (block !== undefined) freed.set(block, (freed.get(block) ?? 0) + 1);
     };
-    if (all) for (const [key] of ipam.podReservations()) if (!wantsPort(records.get(key))) release(key);
+    if (all) {
+      for (const [key] of ipam.podReservations()) if (!wantsPort(records.get(key))) release(key);
+      for (const key of subnets.restored()) if (!wantsPort(records.get(key))) release(key);
+    }
     for (const key of dirty) {
       const pod = records.get(key);
       if (!wantsPort(pod)) {
         release(key);
+        subnets.forget(key);
         problems.forget("Pod", key);
+        continue;
+      }
+      const inSubnet = subnets.held(key);
+      if (inSubnet !== undefined) {
+        if (inSubnet.uid !== pod.uid) fresh.add(key);
+        if (inSubnet.uid !== pod.uid || inSubnet.node !== pod.nodeName) release(key);
         continue;
       }
       const held = ipam.podReservation(key);
@@ -129,15 +161,37 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     return freed;
   }
 
-  /** The pod's port as it shall be; reserves its addresses. */
-  function portOf(key: string): PodBundle | undefined {
+  /** The port of a pod that holds addresses of a subnet. */
+  function subnetPortOf(pod: PodRecord & { readonly nodeName: string }): PodPort | undefined {
+    const { key } = pod;
+    const reservation = subnets.held(key);
+    const placement = reservation && subnets.placementOf(reservation);
+    if (reservation === undefined || placement === undefined) return undefined;
+    problems.set({ kind: "Pod", key, uid: pod.uid }, subnets.problemsOf(pod, reservation));
+    const before = ports.get(key);
+    const places = index.classOf(pod.namespace, subnets.labelsOf(pod) ?? pod.selectionLabels)?.places ?? noPlaces;
+    const qos = pod.request?.qos;
+    if (before?.placement === placement && before.reservation === reservation && before.qos === qos) {
+      return samePlaces(before.places, places) ? before : before.at(places);
+    }
+    return new SubnetPodBundle(key, placement, reservation, qos, places);
+  }
+
+  /** The pod's port as it shall be; reserves its addresses where those are of its node's block. */
+  function portOf(key: string): PodPort | undefined {
     const pod = records.get(key);
     if (!wantsPort(pod)) return undefined;
     waiting.remove(pod.nodeName, key);
     const object = { kind: "Pod", key, uid: pod.uid } as const;
     const placement = placementOf(pod.nodeName);
+    const choice = subnets.choiceOf(pod, ipam.podReservation(key)?.uid === pod.uid);
+    if (choice === "subnet") return subnetPortOf(pod);
     if (placement === undefined) {
       problems.set(object, []);
+      return undefined;
+    }
+    if (choice !== "cluster") {
+      problems.set(object, choice);
       return undefined;
     }
     const outcome = ipam.reservePod(key, pod.uid, pod.nodeName);
@@ -151,10 +205,11 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     problems.set(object, []);
     const before = ports.get(key);
     const places = index.classOf(pod.namespace, pod.selectionLabels)?.places ?? noPlaces;
-    if (before?.placement === placement && before.reservation === outcome.value) {
+    const qos = pod.request?.qos;
+    if (before?.placement === placement && before.reservation === outcome.value && before.qos === qos) {
       return samePlaces(before.places, places) ? before : before.at(places);
     }
-    return new PodBundle(key, placement, outcome.value, places);
+    return new PodBundle(key, placement, outcome.value, places, undefined, qos);
   }
 
   return {
@@ -172,6 +227,8 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
         old.nodeName === pod.nodeName &&
         old.hostNetwork === pod.hostNetwork &&
         old.finished === pod.finished &&
+        old.request === pod.request &&
+        old.workload === pod.workload &&
         old.selectionLabels === pod.selectionLabels;
       if (isSame) return;
       reclassify(old, pod);
@@ -187,13 +244,23 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     },
     release(all) {
       const vacated = new Set<string>();
-      for (const [block, count] of releaseAddresses(all)) {
+      for (const [block, count] of releaseAddresses(all, vacated)) {
         const node = ipam.nodeOf(block);
         if (node === undefined) continue;
         vacated.add(node);
         for (const key of waiting.next(node, count)) dirty.add(key);
       }
       return vacated;
+    },
+    reserve() {
+      for (const key of subnets.takeWoken()) dirty.add(key);
+      for (const key of dirty) {
+        const pod = records.get(key);
+        if (!wantsPort(pod)) continue;
+        const isInBlock = ipam.podReservation(key)?.uid === pod.uid;
+        if (!isInBlock && placementOf(pod.nodeName) !== undefined) subnets.reserve(pod);
+        retag(pod);
+      }
     },
     flush(restored, inSteps) {
       const gone: BundleChange[] = [];
@@ -230,13 +297,15 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     },
     bundleOf: (key) => ports.get(key),
     at(address) {
+      const inSubnet = subnets.at(address);
+      if (inSubnet !== undefined) return inSubnet;
       const place = locate(network, address);
       const node = place && ipam.nodeOf(place.block);
       if (place === undefined || node === undefined) return undefined;
       const offset = place.family === 4 ? "ipv4Offset" : "ipv6Offset";
       for (const key of podsOfNode.get(node) ?? []) {
-        const held = ports.get(key)?.reservation;
-        if (held?.block === place.block && held[offset] === place.offset) return key;
+        const held = ipam.podReservation(key);
+        if (ports.has(key) && held?.block === place.block && held[offset] === place.offset) return key;
       }
       return undefined;
     },

@@ -31,6 +31,8 @@ export interface ServiceGraph {
   /** The newest that were applied. */
   readonly records: ReadonlyMap<string, ServiceRecord>;
   slicesOf(service: string): readonly EndpointSliceRecord[];
+  /** The service that a slice is of, by the slice's key. */
+  serviceOf(slice: string): string | undefined;
   readonly endpoints: number;
 }
 
@@ -173,6 +175,7 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
     bundleOf: (key) => bundles.get(key),
     records: services,
     slicesOf: (service) => [...(slicesOf.get(service)?.values() ?? [])],
+    serviceOf: (slice) => slices.get(slice)?.service,
     get endpoints() {
       return endpoints;
     },

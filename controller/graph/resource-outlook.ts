@@ -1,0 +1,152 @@
+import { contains, type Family } from "../ipam/address.ts";
+import { networkCidr } from "../ipam/subnet-block.ts";
+import type { AddressUsage, SubnetIpam } from "../ipam/subnet-ipam.ts";
+import { formatRange } from "../pools/address-range.ts";
+import type { IpPoolRecord } from "../state/ip-pool.ts";
+import type { Problem, ResourceKind } from "../state/object-problem.ts";
+import type { ProviderNetworkRecord } from "../state/provider-network.ts";
+import { defaultTenant } from "../translate/names.ts";
+import { type ResourceConditions, resourceId } from "./resource-conditions.ts";
+import type { SubnetGraph } from "./subnets.ts";
+import type { Tenancy } from "./tenancy.ts";
+
+export interface OutlookOptions {
+  readonly subnetIpam: SubnetIpam;
+  readonly tenancy: Tenancy;
+  readonly subnets: SubnetGraph;
+}
+
+/** What there is to say of tenants, subnets, pools and provider networks. */
+export interface Outlook {
+  applyProviderNetwork(name: string, network: ProviderNetworkRecord | undefined): void;
+  /** Everything may be otherwise. */
+  touchAll(): void;
+  /** Somebody came to or left a subnet. */
+  touchUse(subnet: string): void;
+  conditions(kind: ResourceKind, key: string): ResourceConditions | undefined;
+  takeChangedConditions(): readonly { readonly kind: ResourceKind; readonly key: string }[];
+}
+
+const counts = ({ total, used }: AddressUsage) => {
+  const named = (of: Readonly<Record<Family, number>>) => ({ ipv4: of[4], ipv6: of[6] });
+  return { total: named(total), used: named(used) };
+};
+
+const mostNamed = 5;
+
+export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions): Outlook {
+  const providerNetworks = new Map<string, ProviderNetworkRecord>();
+  const changed = new Map<string, { readonly kind: ResourceKind; readonly key: string }>();
+  const touch = (kind: ResourceKind, key: string): void => {
+    changed.set(resourceId(kind, key), { kind, key });
+  };
+
+  function ofTenant(name: string): ResourceConditions | undefined {
+    if (!tenancy.tenants.has(name)) return undefined;
+    const { namespaces, lost } = tenancy.claimsOf(name);
+    const claimed = lost.slice(0, mostNamed).map(({ namespace, to }): Problem => {
+      const message = `namespace ${namespace} is in tenant ${to}, which is older; take it out of one of the two`;
+      return { code: "NAMESPACE_CLAIMED", message };
+    });
+    const known = tenancy.resolution.problems.get(`Tenant/${name}`) ?? [];
+    const own = [...tenancy.subnets.values()].filter(({ tenant }) => tenant === name);
+    const withoutRouter = subnets.problemOf(name);
+    const pods = own.reduce((sum, { key }) => sum + subnets.podsOf(key), 0);
+    return {
+      isReady: withoutRouter === undefined && !known.some(({ code }) => code === "INVALID_RESOURCE"),
+      problems: [...known, ...(withoutRouter === undefined ? [] : [withoutRouter]), ...claimed],
+      status: { namespaces: namespaces.length, subnets: own.length, pods },
+      isInUse: pods > 0,
+    };
+  }
+
+  function ofSubnet(name: string): ResourceConditions | undefined {
+    const record = tenancy.subnets.get(name);
+    if (record === undefined) return undefined;
+    const known = tenancy.resolution.problems.get(`Subnet/${name}`) ?? [];
+    const resolved = tenancy.resolution.subnets.get(name);
+    const ofItsTenant = record.tenant === defaultTenant ? undefined : subnets.problemOf(record.tenant);
+    return {
+      isReady: (resolved?.open === true || (record.deleting && resolved !== undefined)) && ofItsTenant === undefined,
+      problems: ofItsTenant === undefined ? known : [...known, ofItsTenant],
+      status: counts(subnetIpam.usageOf(name)),
+      isInUse: subnetIpam.isInUse(name),
+    };
+  }
+
+  function problemsOfPool({ key, subnet: name, ranges, problem }: IpPoolRecord): Problem[] {
+    if (problem !== undefined) return [{ code: "INVALID_RESOURCE", message: problem }];
+    const subnet = tenancy.subnets.get(name);
+    if (subnet === undefined) {
+      return [{ code: "POOL_NOT_FOUND", message: `subnet ${name} of IPPool ${key} isn't there` }];
+    }
+    const cidrs = subnet.networks.flatMap((network) => networkCidr(network) ?? []);
+    return ranges.flatMap((range): Problem[] => {
+      const { family, first, last } = range;
+      const isInside = cidrs.some(
+        (cidr) => contains(cidr, { family, value: first }) && contains(cidr, { family, value: last }),
+      );
+      const message = `${formatRange(range)} isn't in subnet ${name}; correct the range`;
+      return isInside ? [] : [{ code: "POOL_OUTSIDE_SUBNET", message }];
+    });
+  }
+
+  function ofPool(name: string): ResourceConditions | undefined {
+    const record = tenancy.pools.get(name);
+    if (record === undefined) return undefined;
+    const problems = problemsOfPool(record);
+    const { total, used } = subnetIpam.usageOfPool(name);
+    return {
+      isReady: problems.length === 0,
+      problems,
+      status: counts({ total, used }),
+      isInUse: used[4] + used[6] > 0,
+    };
+  }
+
+  function ofProviderNetwork(name: string): ResourceConditions | undefined {
+    const record = providerNetworks.get(name);
+    if (record === undefined || record.nodes.size === 0) return undefined;
+    const lame = [...record.nodes].filter(([, { ready }]) => !ready);
+    const problems = lame.slice(0, mostNamed).map(([node, { message }]): Problem => {
+      return { code: "PROVIDER_NETWORK_NOT_READY", message: `node ${node}: ${message}` };
+    });
+    const users = [...tenancy.subnets.values()].filter(({ underlay }) => underlay?.providerNetwork === name);
+    return {
+      isReady: lame.length === 0,
+      problems,
+      status: { ready: record.nodes.size - lame.length },
+      isInUse: users.length > 0,
+    };
+  }
+
+  return {
+    applyProviderNetwork(name, network) {
+      if (network === undefined) providerNetworks.delete(name);
+      else providerNetworks.set(name, network);
+      touch("ProviderNetwork", name);
+    },
+    touchAll() {
+      for (const name of tenancy.tenants.keys()) touch("Tenant", name);
+      for (const name of tenancy.subnets.keys()) touch("Subnet", name);
+      for (const name of tenancy.pools.keys()) touch("IPPool", name);
+      for (const name of providerNetworks.keys()) touch("ProviderNetwork", name);
+    },
+    touchUse(subnet) {
+      touch("Subnet", subnet);
+      touch("Tenant", tenancy.subnets.get(subnet)?.tenant ?? defaultTenant);
+      for (const { key, subnet: of } of tenancy.pools.values()) if (of === subnet) touch("IPPool", key);
+    },
+    conditions(kind, key) {
+      if (kind === "Tenant") return ofTenant(key);
+      if (kind === "Subnet") return ofSubnet(key);
+      if (kind === "IPPool") return ofPool(key);
+      return kind === "ProviderNetwork" ? ofProviderNetwork(key) : undefined;
+    },
+    takeChangedConditions() {
+      const all = [...changed.values()];
+      changed.clear();
+      return all;
+    },
+  };
+}
