@@ -104,6 +104,7 @@ describe("docs/policies.md", () => {
     ).toEqual([
       ["services' guard", range(infrastructurePriorities.serviceGuard)],
       ["before all tiers", range(infrastructurePriorities.always, infrastructurePriorities.sctpHairpin)],
+      ["shared Services of tenants", range(infrastructurePriorities.sharedAnswers)],
       ["Admin", range(adminPriorities.last, adminPriorities.first)],
       ["NetworkPolicy, allows", range(allow)],
       ["NetworkPolicy, isolation", range(isolation, isolation + 1)],
