@@ -116,6 +116,7 @@ const newerColumns: Readonly<Partial<Record<keyof typeof managedColumns, readonl
 const membershipColumns: Readonly<Record<string, readonly string[]>> = {
   Logical_Switch: ["ports", "acls", "qos_rules", "load_balancer", "load_balancer_group", "dns_records"],
   Logical_Router: ["ports", "static_routes", "policies", "nat", "load_balancer", "load_balancer_group"],
+  Logical_Router_Port: ["gateway_chassis"],
   Port_Group: ["ports", "acls"],
   Address_Set: ["addresses"],
   Load_Balancer_Group: ["load_balancer"],

@@ -4,13 +4,16 @@ import { type Address, type Cidr, formatAddress } from "./address.ts";
  * The infrastructure networks: addresses that are one of a kind in the whole cluster, for pods whose own address another
  * tenant may use as well. A number stands for an address of each family: the same offset in each of the networks.
  *
- *   0 … 65535        links between the default tenant's router and the tenants': four numbers for each
+ *   0 … 65535        links between the default tenant's router and others: four numbers for each, tenants' first,
+ *                    then those of routers with addresses of their own on the nodes' network
  *   65536 …          slices of 64 numbers, each of one switch; its router has the first usable one, pods the others
  */
 export const firstSlice = 1024;
 export const sliceSize = 64;
 export const sliceBits = 6;
-export const mostTenants = 16_384;
+export const mostTenants = 8192;
+/** Routers with addresses of their own on the nodes' network: their links follow the tenants'. */
+export const mostOutlets = 8192;
 
 /** The slice that a number lies in. */
 export const sliceOf = (number: number): number => Math.floor(number / sliceSize);
