@@ -11,6 +11,8 @@ import type { ResourceConditions, ResourceKind, ResourceOutlook } from "./graph/
 import { createIpam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
+import { createSubnetIpam, type SubnetIpam } from "./ipam/subnet-ipam.ts";
+import { type RestoredRouterPort, readSubnetClaims } from "./ipam/subnet-restore.ts";
 import type { DomainRecord } from "./state/domain-name.ts";
 import type { EgressIpRecord } from "./state/egress-ip.ts";
 import type { EndpointSliceRecord } from "./state/endpoint-slice.ts";
@@ -34,6 +36,7 @@ import { ownerKey, ownerText, parseOwner } from "./translate/owner.ts";
 import { podOwner } from "./translate/pod-port.ts";
 import { policyLayout } from "./translate/policy-layout.ts";
 import type { PreviousBackends } from "./translate/service.ts";
+import { subnetKey } from "./translate/subnet-pod-port.ts";
 
 /** Where the cluster's objects come from: reflectors, or anything that speaks as they do. */
 export interface EventSources {
@@ -94,6 +97,8 @@ export interface Engine {
   /** True once everything that was there at the start is committed. */
   readonly settled: boolean;
   readonly graph: Graph;
+  /** Whose addresses of subnets are whose. */
+  readonly subnetIpam: SubnetIpam;
   readonly applier: Applier;
   podAnnouncement(key: string): Announcement | undefined;
   nodeAnnouncement(key: string): Announcement | undefined;
@@ -123,15 +128,27 @@ const resourceSources = {
 type ResourceEventKind = keyof typeof resourceSources;
 
 /** Rows of ours that bear addresses, for the restoration of reservations. */
-function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
+export function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
   const rows: ReservedRow[] = [];
   for (const row of replica.table("Logical_Switch_Port").values()) {
-    const owner = (row.external_ids as ReadonlyMap<string, string>).get(ownerKey);
+    const externalIds = row.external_ids as ReadonlyMap<string, string>;
+    const owner = externalIds.get(ownerKey);
     if (owner === undefined) continue;
     const uid = (row.options as ReadonlyMap<string, string>).get("iface-id-ver");
-    rows.push({ owner, addresses: [...(row.addresses as ReadonlySet<string>)], uid });
+    const subnet = externalIds.get(subnetKey);
+    rows.push({ owner, addresses: [...(row.addresses as ReadonlySet<string>)], uid, subnet });
   }
   return rows;
+}
+
+/** Ports of tenants' routers, whose addresses tell the tenants' numbers and switches' slices. */
+export function restoredRouterPorts(replica: Replica<UntypedModel>): RestoredRouterPort[] {
+  const ports: RestoredRouterPort[] = [];
+  for (const row of replica.table("Logical_Router_Port").values()) {
+    const owner = (row.external_ids as ReadonlyMap<string, string>).get(ownerKey);
+    if (owner !== undefined) ports.push({ owner, networks: [...(row.networks as ReadonlySet<string>)] });
+  }
+  return ports;
 }
 
 /** What the virtual address of a row has in the database. */
@@ -160,9 +177,11 @@ function* gatewayChassis(replica: Replica<UntypedModel>): Generator<{ node: stri
 export function createEngine(options: EngineOptions): Engine {
   const { network, client, replica, lock, sources, listener = {} } = options;
   const ipam = createIpam(network);
+  const subnetIpam = createSubnetIpam(network);
   const graph = createGraph({
     network,
     ipam,
+    subnetIpam,
     report: (problem) => listener.objectProblem?.(problem),
     previousBackends: backendsIn(replica),
     previousPolicies: () => policiesIn(replica),
@@ -284,7 +303,10 @@ export function createEngine(options: EngineOptions): Engine {
    */
   function begin(): void {
     if (unsynced.size > 0 || synced || closed || !replica.synced || !lock.held) return;
-    ipam.restore({ rows: reservedRows(replica), pods: [...pods.values()], nodes: [...nodes.values()] });
+    const rows = reservedRows(replica);
+    const podList = [...pods.values()];
+    ipam.restore({ rows, pods: podList, nodes: [...nodes.values()] });
+    graph.restoreSubnets(readSubnetClaims(network, { rows, routerPorts: restoredRouterPorts(replica), pods: podList }));
     for (const { node, systemId } of gatewayChassis(replica)) {
       if (!nodes.has(node) && !chassisNodes.has(systemId)) listener.chassis?.(systemId, "gone");
     }
@@ -405,6 +427,7 @@ export function createEngine(options: EngineOptions): Engine {
       return settled;
     },
     graph,
+    subnetIpam,
     applier,
     podAnnouncement,
     nodeAnnouncement,

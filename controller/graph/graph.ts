@@ -4,6 +4,7 @@ import { createDomainAddresses } from "../domains/domain-addresses.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import { createSubnetIpam, type SubnetIpam } from "../ipam/subnet-ipam.ts";
+import type { SubnetClaims } from "../ipam/subnet-restore.ts";
 import type { DomainRecord } from "../state/domain-name.ts";
 import type { IpAddressRecord } from "../state/ip-address.ts";
 import type { NamespaceRecord } from "../state/namespace.ts";
@@ -67,6 +68,8 @@ export interface GraphOptions {
  */
 export interface Graph extends ResourceOutlook {
   apply(event: StateEvent): void;
+  /** Takes over what was held before; after all subnets, pools and kept addresses were applied, and before the first flush. */
+  restoreSubnets(claims: SubnetClaims): void;
   /**
    * What changed since the last flush, in an order in which it can be committed: first what goes (services, pods, nodes), then
    * what comes or changes (tenant, zones, nodes, pods, services), and last the zones that their nodes have left; so an address's
@@ -251,6 +254,10 @@ export function createGraph(options: GraphOptions): Graph {
       else if (kind === "policy") policies.apply(key, change === "upsert" ? object : undefined);
       else if (kind === "domain") applyDomain(key, change === "upsert" ? object : undefined);
       else if (kind === "namespace") applyNamespace(key, change === "upsert" ? object : undefined);
+    },
+    restoreSubnets({ holdings, tenantNumbers, slices }) {
+      subnetIpam.restore(holdings, tenantNumbers, slices);
+      subnets.noteNumbers(tenantNumbers);
     },
     flush() {
       const vacated = pods.release(isFirstFlush);

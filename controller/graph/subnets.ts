@@ -33,6 +33,8 @@ export interface SubnetGraph {
   resolve(): { readonly choicesChanged: boolean; readonly hubChanged: boolean };
   /** What nodes have to know; none without subnets. */
   readonly hub: HubTenancy | undefined;
+  /** Tenants that have numbers from before. */
+  noteNumbers(restored: ReadonlyMap<string, number>): void;
   /** A pod holds addresses, or holds them no more. */
   noteHeld(pod: string, reservation: SubnetReservation): void;
   noteReleased(pod: string, reservation: SubnetReservation): void;
@@ -321,6 +323,9 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
       const hubChanged = text !== hubText;
       if (hubChanged) [hub, hubText] = [now, text];
       return { choicesChanged: true, hubChanged };
+    },
+    noteNumbers(restored) {
+      for (const [name, number] of restored) numbers.set(name, number);
     },
     get hub() {
       return hub;
