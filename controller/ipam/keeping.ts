@@ -12,7 +12,7 @@ export interface Keeping {
   of(subnet: string, namespace: string, holder: string): KeptAddress | undefined;
   /** As the API has it. */
   setRecord(name: string, record: IpAddressRecord | undefined): void;
-  /** Keeps a pod's addresses for its holder from now on. @returns the IPAddress's name */
+  /** Keeps a pod's addresses for its holder from now on; to be followed by `setPod`. @returns the IPAddress's name */
   keep(subnet: string, namespace: string, holder: string, held: KeptContent): string;
   /** Has the IPAddress say other addresses than it does. */
   override(name: string, held: KeptContent): void;
@@ -114,7 +114,6 @@ export function createKeeping(spaceOf: (subnet: string) => SubnetSpace): Keeping
     keep(subnet, namespace, holder, content) {
       const name = freeName(subnet, namespace, holder);
       put({ name, subnet, namespace, holder, ...content, record: undefined });
-      tell(name);
       return name;
     },
     override(name, { addresses, mac }) {
