@@ -20,6 +20,7 @@ import { createManagementPort, type ManagementPort } from "./management/index.ts
 import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
 import { reflectPodsOfNode } from "./pods/index.ts";
 import { createEstablishedConnections, type EstablishedConnectionsMetrics } from "./policy/index.ts";
+import { createProviderNetworks, followProviderNetworks, type ProviderNetworks } from "./provider-networks/index.ts";
 import { type AgentConditions, readinessOf } from "./readiness.ts";
 import { createReconciler } from "./reconciler.ts";
 import { createServiceView, hostServicesOf, nodeAddressesOf } from "./services/index.ts";
@@ -69,12 +70,13 @@ export interface Agent {
 }
 
 /**
- * The node agent. Four reconcilers, each level-triggered and idempotent, work on one OVSDB session:
+ * The node agent. Five reconcilers, each level-triggered and idempotent, work on one OVSDB session:
  *
  *     OVSDB changes ─┬─▶ open-vswitch   external_ids and br-int
  *     Node watch ────┼─▶ gateway        br-ex: uplink, addresses, flows    ──┐
  *     link events ───┼─▶ management     ovenbird0: addresses, routes, rules ◀┤
  *     vswitchd start ┤   chassis        the Node's chassis annotation     ◀──┘
+ *     networks ──────┤   provider-networks   bridges of physical networks
  *     Services ──────┤
  *     announcer ─────┘   (which addresses this node answers for)
  *
@@ -107,6 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let openVswitch: OpenVswitchState | undefined;
   let management: ManagementPort | undefined;
   let gateway: Gateway | undefined;
+  let providerNetworks: ProviderNetworks | undefined;
   let leftoversRemoved = false;
   let listening = false;
   let patient = true;
@@ -160,8 +163,24 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         interfaceName: config.managementInterface,
         logger,
       });
+      providerNetworks ??= createProviderNetworks({
+        session,
+        socket,
+        netfilter,
+        systemId: openVswitch.systemId,
+        integrationBridge: openVswitch.integrationBridge,
+        gatewayBridge: config.gatewayBridge,
+        gatewayUplink: config.uplink,
+        get datapath() {
+          return openVswitch?.datapath ?? config.datapath ?? "system";
+        },
+        networks: networks.networks,
+        report: networks.report,
+        logger,
+      });
       gatewayTask.trigger();
       managementTask.trigger();
+      providerNetworksTask.trigger();
       // Last: where vswitchd can't be asked it is tried again, which is no reason for the others to wait.
       await withholdAllZeroSnat(session, config.ovsRundir, logger);
     },
@@ -215,6 +234,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (!change) return;
       node.learn(await patchChassis(kube, config.node, change));
       logger.info({ chassis: change }, "told the controller of this chassis");
+    },
+  });
+  const providerNetworksTask = createReconciler({
+    name: "provider-networks",
+    logger,
+    async task() {
+      const labels = node.view?.labels;
+      if (!providerNetworks || !networks.isSynced || labels === undefined) return;
+      await providerNetworks.reconcile(labels);
+      lastDevices = describeDevices();
+      alarms.look();
     },
   });
   const readyTask = createReconciler({
@@ -287,7 +317,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     openVswitchTask.trigger();
     managementTask.trigger();
     chassisTask.trigger();
+    providerNetworksTask.trigger();
   });
+  const networks = followProviderNetworks(kube, config.node, logger, () => providerNetworksTask.trigger());
   const services = createServiceView({ client: kube, nodeName: config.node, logger });
   const announcer = createAnnouncer({
     nodeName: config.node,
@@ -383,6 +415,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         managementTask.trigger();
         if (kinds.size === 1 && kinds.has("rule")) return;
         gatewayTask.trigger();
+        providerNetworksTask.trigger();
       },
       { logger },
     ),
@@ -391,7 +424,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       config.gatewayBridge,
       () => {
         gateway?.vswitchdRestarted();
+        providerNetworks?.vswitchdRestarted();
         gatewayTask.trigger();
+        providerNetworksTask.trigger();
       },
       logger,
     ),
@@ -400,23 +435,29 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let lastDevices = "";
   function describeDevices(): string {
     const names = [config.gatewayBridge, config.managementInterface, ...(config.uplink ? [config.uplink] : [])];
-    return names
+    const own = names
       .map((name) => getLink(socket, name))
       .map((link) => `${link?.index} ${link?.up} ${link?.mac}`)
       .join();
+    return `${own} ${providerNetworks?.describeLinks()}`;
   }
 
   function onDatabaseChanges(changes: readonly RowChange<OpenVswitch>[]): void {
     const parts = {
       gateway,
       management,
+      providerNetworks,
       gatewayBridge: config.gatewayBridge,
       integrationBridge: openVswitch?.integrationBridge,
     };
     // Before the pod can ask anything: it is told of its interface later than this.
     if (changes.some(({ table, kind }) => table === "Interface" && kind !== "modify")) domainNames.look();
     const concerns = new Set(changes.flatMap((change) => concernsOf(change, parts)));
-    if (concerns.has("vswitchd-restarted")) gateway?.vswitchdRestarted();
+    if (concerns.has("vswitchd-restarted")) {
+      gateway?.vswitchdRestarted();
+      providerNetworks?.vswitchdRestarted();
+    }
+    if (concerns.has("provider-networks")) providerNetworksTask.trigger();
     if (concerns.has("open-vswitch")) openVswitchTask.trigger();
     if (concerns.has("gateway")) gatewayTask.trigger();
     if (concerns.has("management")) managementTask.trigger();
@@ -453,10 +494,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       stopAnnouncer();
       await learntIsWritten;
       await healthChecks.close();
-      const tasks = [openVswitchTask, gatewayTask, managementTask, chassisTask, leftoversTask, readyTask];
+      const tasks = [openVswitchTask, gatewayTask, managementTask, providerNetworksTask];
+      tasks.push(chassisTask, leftoversTask, readyTask);
       await Promise.all(tasks.map((task) => task.stop()));
       await established.close();
       stopServices();
+      networks.close();
       services.close();
       node.close();
       pods.close();

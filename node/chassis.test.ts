@@ -15,6 +15,7 @@ const node = (chassis: NodeView["chassis"]): NodeView => ({
   internalIp: undefined,
   chassis,
   network: { kind: "absent" },
+  labels: {},
 });
 const absent = node({ kind: "absent" });
 const annotated = node({ kind: "valid", value: { systemId: "a", gateway } });

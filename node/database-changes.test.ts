@@ -6,6 +6,7 @@ import { type Concerned, concernsOf } from "./database-changes.ts";
 const parts: Concerned = {
   gateway: { concerns: ({ name, type }) => name === "br-ex" || type === "patch" },
   management: { concerns: ({ name }) => name === "ovenbird0" || name === "br-int" },
+  providerNetworks: { concerns: ({ name }) => name === "br-red" || name === "eth1" },
   gatewayBridge: "br-ex",
   integrationBridge: "br-int",
 };
@@ -26,6 +27,7 @@ describe("changes of the local database", () => {
       ["vswitchd-restarted", "gateway"],
     ],
     ["a gateway bridge that comes", change("Bridge", "insert", { name: "br-ex" }), ["gateway", "open-vswitch"]],
+    ["an uplink", change("Interface", "modify", { name: "eth1", type: "" }, { ofport: {} }), ["provider-networks"]],
     ["the management interface", change("Interface", "delete", { name: "ovenbird0" }), ["management"]],
     [
       "the integration bridge's mode",

@@ -20,7 +20,10 @@ export interface NodeView {
   readonly internalIp: string | undefined;
   readonly chassis: AnnotationResult<NodeChassisAnnotation>;
   readonly network: AnnotationResult<NodeNetworkAnnotation>;
+  readonly labels: Readonly<Record<string, string>>;
 }
+
+const noLabels = Object.freeze({});
 
 /** Keeps what the agent needs of a Node. */
 export function projectNode(raw: unknown): NodeView {
@@ -32,6 +35,7 @@ export function projectNode(raw: unknown): NodeView {
     internalIp: status?.addresses?.find(({ type }) => type === "InternalIP")?.address,
     chassis: readAnnotation(nodeChassisAnnotation, annotations?.[nodeChassisAnnotationKey]),
     network: readAnnotation(nodeNetworkAnnotation, annotations?.[nodeNetworkAnnotationKey]),
+    labels: metadata?.labels ?? noLabels,
   });
 }
 

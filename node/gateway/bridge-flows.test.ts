@@ -69,6 +69,12 @@ describe("the gateway bridge's flows", () => {
     ]);
   });
 
+  it("leaves frames of VLANs alone, whatever is in them", () => {
+    const [first] = bridgeFlows(inputs);
+    expect(first).toMatchObject({ match: "vlan_tci=0x1000/0x1000", actions: "NORMAL" });
+    expect(bridgeFlows(inputs).filter(({ priority }) => priority >= (first?.priority ?? 0))).toEqual([first]);
+  });
+
   it("let networks that are routed in and out, untracked", () => {
     expect(text({ routed: ["10.60.0.0/16", "fd60::/64"] })).toEqual(
       expect.arrayContaining([

@@ -71,6 +71,9 @@ export function bridgeFlows(inputs: BridgeFlowInputs): readonly BridgeFlow[] {
   const add = (priority: number, match: string, actions: string, table = 0) =>
     flows.push({ table, priority, match, actions });
 
+  // Provider networks that share the bridge have VLANs; neither the host nor the gateway router knows any.
+  add(310, "vlan_tci=0x1000/0x1000", "NORMAL");
+
   // Tunnels end in the host's address: the datapath takes them out of, and puts them into, the local port.
   for (const family of ["udp", "udp6"]) {
     add(300, `${family},in_port=${uplink},tp_dst=${genevePort}`, "LOCAL");

@@ -33,6 +33,10 @@ export interface AgentHost {
   annotate(annotations: Readonly<Record<string, string>>): void;
   /** Makes or changes a Service. */
   putService(name: string, spec: object): void;
+  /** Makes, changes or (undefined) deletes a ProviderNetwork. */
+  putProviderNetwork(name: string, spec: object | undefined): void;
+  /** What the agent said last in the status of each ProviderNetwork. */
+  readonly statuses: ReadonlyMap<string, object | undefined>;
   /** What the agent patched, in order. */
   readonly patches: Readonly<Record<string, string>>[];
   /** Resolves when a condition holds; looks again while it doesn't. @throws Error with what it waited for */
@@ -60,6 +64,7 @@ export async function startAgentHost(options: { readonly vswitchdFlags?: readonl
   const uplink = "up0";
   const children = new Set<ChildProcess>();
   const patches: Readonly<Record<string, string>>[] = [];
+  const statuses = new Map<string, object | undefined>();
   const database = `unix:${join(folder, "db.sock")}`;
   let vswitchd: ChildProcess | undefined;
   let api: ChildProcess | undefined;
@@ -158,6 +163,7 @@ export async function startAgentHost(options: { readonly vswitchdFlags?: readonl
     api.on("message", (message) => {
       const said = message as FromApi;
       if (said.kind === "listening") listening.resolve(said.port);
+      else if (said.kind === "status") statuses.set(said.network, said.status);
       else patches.push(said.annotations);
     });
     const kubeconfig = join(folder, "kubeconfig");
@@ -172,6 +178,7 @@ export async function startAgentHost(options: { readonly vswitchdFlags?: readonl
       binDir: join(folder, "bin"),
       cniSocket: join(folder, "cni.sock"),
       patches,
+      statuses,
       start,
       inNode,
       inOutside,
@@ -203,6 +210,10 @@ export async function startAgentHost(options: { readonly vswitchdFlags?: readonl
       },
       putService(name, spec) {
         const message: ToApi = { service: { name, spec } };
+        api?.send(message);
+      },
+      putProviderNetwork(name, spec) {
+        const message: ToApi = { providerNetwork: { name, spec } };
         api?.send(message);
       },
       async until(what, holds) {

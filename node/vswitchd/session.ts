@@ -17,7 +17,7 @@ export const followedColumns = {
   Open_vSwitch: ["bridges", "datapaths", "external_ids", "datapath_types", "cur_cfg", "next_cfg", "ovs_version"],
   Datapath: ["capabilities"],
   Bridge: ["name", "ports", "datapath_type", "datapath_id", "fail_mode", "protocols", "external_ids", "other_config"],
-  Port: ["name", "interfaces", "external_ids"],
+  Port: ["name", "interfaces", "external_ids", "bond_mode"],
   Interface: [
     "name",
     "type",

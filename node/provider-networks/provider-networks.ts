@@ -1,0 +1,305 @@
+import { isDeepStrictEqual } from "node:util";
+import type { OpenVswitchRows } from "@ovenbird/ovsdb-schemas";
+import { mergeHostNetworks, readHostNetwork } from "../gateway/host-network.ts";
+import type { Logger } from "../logger.ts";
+import {
+  disableTxOffload,
+  getLink,
+  guardDevice,
+  type Link,
+  listLinks,
+  type NetfilterSocket,
+  NetlinkError,
+  type RouteSocket,
+  unguardDevice,
+} from "../netlink/index.ts";
+import {
+  type Datapath,
+  datapathOf,
+  findBridge,
+  interfacesOf,
+  openVswitchRow,
+  type VswitchdSession,
+} from "../vswitchd/index.ts";
+import { makeBridge, removeBridge, setBondMode } from "./bridge.ts";
+import { settleOnBridge, settleOnUplink } from "./host-side.ts";
+import { selects } from "./label-selector.ts";
+import { mappingChanges } from "./mappings.ts";
+import { bridgeName, networkOfBridge } from "./names.ts";
+import { type Plan, type PlanInputs, planOf, uplinksOn } from "./plan.ts";
+import type { NodeStatus, ProviderNetworkView } from "./provider-network-view.ts";
+
+/** As on the gateway bridge: how long after its start vswitchd may still take a device down and up again, in ms. */
+const settlingMs = 10_000;
+/** What the resource's schema takes of a message. */
+const mostCharacters = 1_024;
+/** Each repair is itself a change of links: what can't be repaired must not be tried without end. */
+const mostLooksWhileUnsettled = 100;
+
+export interface ProviderNetworksOptions {
+  readonly session: VswitchdSession;
+  readonly socket: RouteSocket;
+  readonly netfilter: NetfilterSocket;
+  readonly systemId: string;
+  readonly integrationBridge: string;
+  readonly gatewayBridge: string;
+  /** The interface that the agent was told to move onto the gateway bridge. */
+  readonly gatewayUplink: string | undefined;
+  /** Of bridges that have to be made. */
+  readonly datapath: Datapath;
+  readonly networks: ReadonlyMap<string, ProviderNetworkView>;
+  /** Writes what this node says in a network's status; undefined takes it out. */
+  readonly report: (network: string, status: NodeStatus | undefined) => Promise<void>;
+  readonly logger: Logger;
+}
+
+export interface ProviderNetworks {
+  /** Brings bridges, mappings, addresses and what the objects say of this node to what they should be; idempotent. */
+  reconcile(labels: Readonly<Record<string, string>>): Promise<void>;
+  /** vswitchd has restarted: its devices are still being set up. */
+  vswitchdRestarted(): void;
+  /** Whether a change of an interface, port or bridge can concern a provider network. */
+  concerns(row: { readonly name: string }): boolean;
+  /** What of the node's links matters, to be compared with what it was. */
+  describeLinks(): string;
+}
+
+/** The node's part in physical networks: a bridge for each, of which OVN's `localnet` ports know by its name. */
+export function createProviderNetworks(options: ProviderNetworksOptions): ProviderNetworks {
+  const { session, socket, netfilter, networks, logger } = options;
+  const { replica } = session;
+  const parts = { session, socket, logger };
+  /** Devices that were looked at the last time. */
+  let watched: ReadonlySet<string> = new Set();
+  /** Whether an uplink was missing, so that any link that comes may be it. */
+  let isMissing = false;
+  const settling = new Map<string, { untilMs: number; looks: number; mac: string | undefined }>();
+
+  const inputs = (): PlanInputs => ({
+    replica,
+    links: listLinks(socket),
+    integrationBridge: options.integrationBridge,
+    gatewayBridge: options.gatewayBridge,
+    gatewayUplink: options.gatewayUplink,
+  });
+
+  /** Those that have their bridge keep their uplinks; of the others the first by name has what several want. */
+  function plansOf(labels: Readonly<Record<string, string>>): Map<string, Plan> {
+    if (networks.size === 0) return new Map();
+    const given = inputs();
+    const hasBridge = ({ name }: ProviderNetworkView) =>
+      networkOfBridge(findBridge(replica, bridgeName(name))?.external_ids ?? new Map()) === name;
+    const selected = [...networks.values()]
+      .filter(({ nodeSelector }) => selects(nodeSelector, labels))
+      .sort((a, b) => Number(hasBridge(b)) - Number(hasBridge(a)) || (a.name < b.name ? -1 : 1));
+    const claimed = new Map<string, string>();
+    const plans = new Map<string, Plan>();
+    for (const network of selected) {
+      const plan = planOf(network, given, claimed);
+      plans.set(network.name, plan);
+      if (plan.kind !== "refused") for (const { name } of plan.links) claimed.set(name, network.name);
+    }
+    return plans;
+  }
+
+  /** @returns whether a bridge was taken away, which may let others have its uplinks */
+  async function takeAway(plans: ReadonlyMap<string, Plan>): Promise<boolean> {
+    const ours = [...replica.table("Bridge").values()].flatMap((bridge) => {
+      const network = networkOfBridge(bridge.external_ids);
+      return network === undefined ? [] : [{ bridge, network }];
+    });
+    const links = ours.length === 0 ? [] : listLinks(socket);
+    let isChanged = false;
+    for (const { bridge, network } of ours) {
+      if (stays(bridge, plans.get(network), networks.get(network), links)) continue;
+      const uplinks = uplinksOn(replica, bridge.name, links);
+      for (const { name } of uplinks) if (datapathOf(bridge) === "netdev") unguardDevice(netfilter, name);
+      await settleOnUplink(parts, bridge, uplinks);
+      await removeBridge(session, bridge);
+      settling.delete(bridge.name);
+      logger.info({ network, bridge: bridge.name }, "took the bridge of a provider network away");
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
+  function stays(
+    bridge: OpenVswitchRows.Bridge,
+    plan: Plan | undefined,
+    network: ProviderNetworkView | undefined,
+    links: readonly Link[],
+  ): boolean {
+    if (plan?.kind === "kept") return true;
+    if (plan?.kind !== "own" || plan.bridge !== bridge.name) return false;
+    const names = (some: readonly Link[]) => some.map(({ name }) => name).sort();
+    const isBond = interfacesOf(replica, bridge).some(({ port }) => port.interfaces.size > 1);
+    return (
+      isDeepStrictEqual(names(plan.links), names(uplinksOn(replica, bridge.name, links))) &&
+      isBond === (network?.bondMode !== undefined)
+    );
+  }
+
+  async function make(network: ProviderNetworkView, plan: Plan & { readonly kind: "own" }): Promise<void> {
+    const { links, bridge: name } = plan;
+    const held = links.map((link) => ({ link, network: readHostNetwork(socket, link) }));
+    const home = held.find((one) => one.network.addresses.length > 0)?.link ?? links[0];
+    if (home === undefined) return;
+    await makeBridge(session, {
+      network: network.name,
+      name,
+      datapath: options.datapath,
+      uplinks: links,
+      home,
+      bondMode: network.bondMode,
+      memory: {
+        phase: "moving",
+        network: held.map((one) => one.network).reduce(mergeHostNetworks),
+      },
+    });
+    logger.info(
+      { network: network.name, bridge: name, uplinks: links.map((link) => link.name) },
+      "made the bridge of a provider network",
+    );
+  }
+
+  /** Brings the host's side of a network's own bridge in order. @returns why it does not work yet */
+  async function settle(name: string, links: readonly Link[]): Promise<string | undefined> {
+    const bridge = findBridge(replica, name);
+    const device = getLink(socket, name);
+    if (bridge === undefined || device === undefined) return `ovs-vswitchd has not made the device ${name} yet`;
+    const rows = interfacesOf(replica, bridge).filter(({ row }) => links.some((link) => link.name === row.name));
+    const open = rows.filter(({ row }) => Number(row.ofport ?? -1) > 0);
+    const closed = rows.filter(({ row }) => Number(row.ofport ?? -1) <= 0);
+    const problem = closed
+      .map(({ row }) => `ovs-vswitchd has not opened ${row.name}${row.error ? `: ${row.error}` : " yet"}`)
+      .join("; ");
+    // Not before: the host's addresses would lead nowhere.
+    if (open.length === 0) return problem || `${name} has no uplink`;
+    const userspace = datapathOf(bridge) === "netdev";
+    const isSettling = looks(name, device);
+    const present = links.filter((link) => open.some(({ row }) => row.name === link.name));
+    if (userspace) for (const device of [name, ...present.map((link) => link.name)]) completeChecksums(device, logger);
+    await settleOnBridge(parts, bridge, device, present, isSettling);
+    if (userspace) for (const link of present) guardDevice(netfilter, link.name);
+    return problem === "" ? undefined : problem;
+  }
+
+  function looks(name: string, device: Link): boolean {
+    const state = settling.get(name) ?? {
+      untilMs: performance.now() + settlingMs,
+      looks: mostLooksWhileUnsettled,
+      mac: undefined,
+    };
+    settling.set(name, state);
+    const isSettling = state.looks > 0 && (performance.now() < state.untilMs || device.mac !== state.mac);
+    if (isSettling) state.looks -= 1;
+    state.mac = device.mac;
+    return isSettling;
+  }
+
+  async function carryOut(network: ProviderNetworkView, plan: Plan): Promise<NodeStatus> {
+    if (plan.kind === "refused") return { ready: false, message: plan.message.slice(0, mostCharacters) };
+    const interfaces = plan.links.map(({ name }) => name).sort();
+    if (plan.kind === "shared") {
+      return { ready: true, interfaces, ...(plan.message === undefined ? {} : { message: plan.message }) };
+    }
+    if (plan.kind === "own") {
+      const bridge = findBridge(replica, plan.bridge);
+      if (bridge === undefined) await make(network, plan);
+      else if (network.bondMode !== undefined) await correctBond(bridge, network.bondMode);
+    }
+    const problem = await settle(plan.bridge, plan.links);
+    const messages = [...(plan.kind === "kept" ? [plan.message] : []), ...(problem === undefined ? [] : [problem])];
+    return {
+      ready: problem === undefined && interfaces.length > 0,
+      interfaces,
+      ...(messages.length === 0 ? {} : { message: messages.join("; ").slice(0, mostCharacters) }),
+    };
+  }
+
+  async function correctBond(
+    bridge: OpenVswitchRows.Bridge,
+    mode: NonNullable<ProviderNetworkView["bondMode"]>,
+  ): Promise<void> {
+    const bond = interfacesOf(replica, bridge).find(({ port }) => port.interfaces.size > 1)?.port;
+    if (bond !== undefined && bond.bond_mode !== mode) await setBondMode(session, bond, mode);
+  }
+
+  async function writeMappings(plans: ReadonlyMap<string, Plan>): Promise<void> {
+    const row = openVswitchRow(replica);
+    if (!row) return;
+    const wanted = new Map(
+      [...plans].flatMap(([network, plan]) =>
+        plan.kind === "refused" || (plan.kind === "shared" && plan.isMapped) ? [] : [[network, plan.bridge] as const],
+      ),
+    );
+    const { insert, remove } = mappingChanges(row.external_ids, options.systemId, wanted);
+    if (Object.keys(insert).length === 0 && remove.length === 0) return;
+    await session.client
+      .transaction()
+      .comment("ovenbird: map provider networks")
+      .mutate("Open_vSwitch", row._uuid, { external_ids: { insert, delete: remove } })
+      .commit();
+    logger.info({ networks: Object.fromEntries(wanted) }, "mapped the provider networks");
+  }
+
+  return {
+    async reconcile(labels) {
+      let plans = plansOf(labels);
+      if (await takeAway(plans)) plans = plansOf(labels);
+      const failures: unknown[] = [];
+      const statuses = new Map<string, NodeStatus>();
+      for (const [name, plan] of plans) {
+        const network = networks.get(name);
+        if (network === undefined) continue;
+        try {
+          statuses.set(name, await carryOut(network, plan));
+        } catch (error) {
+          failures.push(error);
+          const message = error instanceof Error ? error.message : String(error);
+          statuses.set(name, { ready: false, message: message.slice(0, mostCharacters) });
+        }
+      }
+      await writeMappings(plans);
+      watched = new Set(
+        [...plans.values()].flatMap((plan) =>
+          plan.kind === "refused" ? [] : [plan.bridge, ...plan.links.map(({ name }) => name)],
+        ),
+      );
+      isMissing = [...plans.values()].some(({ kind }) => kind === "refused" || kind === "kept");
+      for (const network of networks.values()) {
+        const status = statuses.get(network.name);
+        if (!isDeepStrictEqual(status, network.status)) await options.report(network.name, status);
+      }
+      if (failures.length > 0) throw failures[0];
+    },
+
+    vswitchdRestarted() {
+      settling.clear();
+    },
+
+    concerns: ({ name }) => watched.has(name),
+
+    describeLinks() {
+      const names = isMissing
+        ? listLinks(socket)
+            .map(({ name }) => name)
+            .filter((name) => !/^ovb[0-9a-f]{12}$/.test(name))
+        : [...watched];
+      return names
+        .map((name) => getLink(socket, name))
+        .map((link) => `${link?.name} ${link?.index} ${link?.up} ${link?.mac}`)
+        .join();
+    },
+  };
+}
+
+/** A network card that has no such offload can't switch it off either, and needs not. */
+function completeChecksums(device: string, logger: Logger): void {
+  try {
+    disableTxOffload(device);
+  } catch (error) {
+    if (!(error instanceof NetlinkError && error.code === "EOPNOTSUPP")) throw error;
+    logger.debug({ device }, "the device's checksum offload can't be switched");
+  }
+}
