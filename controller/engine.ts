@@ -63,6 +63,8 @@ export interface EngineListener extends ApplierListener {
   announce?(kind: AnnouncementKind, key: string): void;
   /** The graph may make something else of an object of Ovenbird's own kinds: ask `graph.conditions`. */
   resource?(kind: ResourceKind, key: string): void;
+  /** An IPAddress may have to be written, or has another pod: ask `subnetIpam`. */
+  kept?(name: string): void;
   /** A chassis whose node is gone, or is there. */
   chassis?(systemId: string, state: "gone" | "lives"): void;
   event?(kind: StateEvent["kind"], change: StateEvent["change"]): void;
@@ -262,6 +264,14 @@ export function createEngine(options: EngineOptions): Engine {
   function announceIfNeeded(kind: AnnouncementKind, key: string): void {
     if (listener.announce !== undefined && announcementOf[kind](key) !== undefined) listener.announce(kind, key);
   }
+
+  /** What outlives its pod is announced once it is written. */
+  subnetIpam.onKept((name) => {
+    if (!synced) return;
+    listener.kept?.(name);
+    const pod = subnetIpam.isWritten(name) ? subnetIpam.podOfKept(name) : undefined;
+    if (pod !== undefined) announceIfNeeded("pod", pod);
+  });
 
   function programmed(service: string): void {
     const triggeredAtMs = triggers.take(service);

@@ -43,6 +43,7 @@ import type { OvnSouthbound } from "@ovenbird/ovsdb-schemas";
 import { createClient, type Lock, OvsdbError, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { type Logger, pino } from "pino";
 import { share } from "rxjs";
+import { createKeptWriter, type KeptWriter } from "./addresses/kept-writer.ts";
 import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
 import { awaitDatabase } from "./await-database.ts";
 import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
@@ -105,6 +106,7 @@ interface Term {
   readonly latency: ProgrammingLatency;
   readonly policies: PolicyStatus;
   readonly resources: ResourceStatus;
+  readonly kept: KeptWriter;
   readonly lock: Lock;
 }
 
@@ -321,6 +323,13 @@ export async function startController(config: ControllerConfig, logger: Logger):
       onWriteError: (object, error, retryInMs) =>
         logger.warn({ object, error: describe(error), retryInMs }, "status not written yet"),
     });
+    const kept = createKeptWriter({
+      client: kube,
+      ipam: () => engine.subnetIpam,
+      isReady: () => engine.synced,
+      onWriteError: (name, error, retryInMs) =>
+        logger.warn({ name, error: describe(error), retryInMs }, "address not written yet"),
+    });
     const engine: Engine = createEngine({
       network: config.network,
       client: northbound,
@@ -356,15 +365,17 @@ export async function startController(config: ControllerConfig, logger: Logger):
         retry: (error, owners) => logger.warn({ error: describe(error), owners }, "transaction is tried again"),
         announce: (kind, key) => announcer[kind](key),
         resource: (kind, key) => resources.changed(kind, key),
+        kept: (name) => kept.changed(name),
         chassis: (systemId, state) => chassis[state](systemId),
         synced() {
           logger.info({ durationMs: Math.round(performance.now() - began) }, "all kinds synced");
           resources.begin();
+          kept.begin();
         },
         failed: endWith,
       },
     });
-    return { engine, announcer, addresses, domains, policies, resources, latency, lock };
+    return { engine, announcer, addresses, domains, policies, resources, kept, latency, lock };
   }
 
   async function endTerm({
@@ -374,6 +385,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     domains,
     policies,
     resources,
+    kept,
     latency,
     lock,
   }: Term): Promise<void> {
@@ -383,6 +395,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     await domains.close();
     await policies.close();
     await resources.close();
+    await kept.close();
     latency.close();
     await lock.release().catch((error: unknown) => {
       // Without a connection there is no lock to give back.

@@ -58,7 +58,12 @@ const client = {
 function start(): void {
   isReady = false;
   ipam = createSubnetIpam(network);
-  writer = createKeptWriter({ client: client as never, ipam, isReady: () => isReady, now: () => new Date() });
+  writer = createKeptWriter({
+    client: client as never,
+    ipam: () => ipam,
+    isReady: () => isReady,
+    now: () => new Date(),
+  });
   ipam.onKept((name) => writer.changed(name));
   const spec = { tenant: "blue", mode: "Cluster", cidrs: ["10.10.0.0/24"] };
   ipam.setSubnet("s", projectSubnet({ metadata: { name: "s", uid: "s" }, spec }));

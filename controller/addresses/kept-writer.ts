@@ -8,7 +8,8 @@ import { createWritePace } from "../status/write-pace.ts";
 
 export interface KeptWriterOptions {
   readonly client: Pick<KubeClient, "create" | "patch" | "delete">;
-  readonly ipam: Pick<SubnetIpam, "kept" | "keptBy" | "podOfKept" | "reservation" | "forgetKept">;
+  /** Asked only when it is ready. */
+  readonly ipam: () => Pick<SubnetIpam, "kept" | "keptBy" | "podOfKept" | "reservation" | "forgetKept">;
   /** Whether it is known who has what: before that nothing is written. */
   readonly isReady: () => boolean;
   readonly onWriteError?: (name: string, error: unknown, retryInMs: number | undefined) => void;
@@ -92,8 +93,8 @@ export function createKeptWriter(options: KeptWriterOptions): KeptWriter {
   /** Who has it, as a merge patch of `status`; undefined when it says so already. */
   function wantedStatus({ name, record }: KeptAddress): Readonly<Record<string, string | null>> | undefined {
     const said = objectAt(JSON.parse(record?.statusText ?? "{}"));
-    const pod = ipam.podOfKept(name);
-    const node = pod && ipam.reservation(pod)?.node;
+    const pod = ipam().podOfKept(name);
+    const node = pod && ipam().reservation(pod)?.node;
     const wasHeld = textAt(said.pod) !== undefined;
     const released = textAt(said.releasedAt) ?? (wasHeld ? now().toISOString() : undefined);
     const wanted = { pod, node, releasedAt: pod === undefined ? released : undefined };
@@ -104,7 +105,7 @@ export function createKeptWriter(options: KeptWriterOptions): KeptWriter {
   }
 
   async function work(name: string): Promise<void> {
-    const kept = ipam.keptBy(name);
+    const kept = ipam().keptBy(name);
     ends.delete(name);
     if (kept === undefined) {
       pace.forget(`${name} `);
@@ -113,10 +114,10 @@ export function createKeptWriter(options: KeptWriterOptions): KeptWriter {
     }
     if (!isReady()) return;
     const { record } = kept;
-    const pod = ipam.podOfKept(name);
+    const pod = ipam().podOfKept(name);
     if (record === undefined) {
       // Nobody was told of it yet, so nobody waits for it.
-      if (pod === undefined) ipam.forgetKept(name);
+      if (pod === undefined) ipam().forgetKept(name);
       else await create(kept);
       return;
     }
@@ -175,7 +176,7 @@ export function createKeptWriter(options: KeptWriterOptions): KeptWriter {
       if (isReady()) queue.add(name);
     },
     begin() {
-      for (const { name } of ipam.kept()) queue.add(name);
+      for (const { name } of ipam().kept()) queue.add(name);
     },
     get pending() {
       return queue.pending;
