@@ -11,13 +11,14 @@ import type { AgentConfig } from "./config.ts";
 import { conflistName, installPlugin, writeConflist } from "./conflist/index.ts";
 import { concernsOf } from "./database-changes.ts";
 import { createDnsObserver, type DnsMetrics } from "./dns/index.ts";
+import { encapAddresses } from "./encap-addresses.ts";
 import { createGateway, type Gateway } from "./gateway/index.ts";
 import { createHealthCheckServers } from "./health-check/index.ts";
 import { followNode, patchChassis } from "./kubernetes-node.ts";
 import { createPodLinks } from "./links/index.ts";
 import type { Logger } from "./logger.ts";
 import { createManagementPort, type ManagementPort } from "./management/index.ts";
-import { getLink, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
+import { getLink, listAddresses, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
 import { reflectPodsOfNode } from "./pods/index.ts";
 import { createEstablishedConnections, type EstablishedConnectionsMetrics } from "./policy/index.ts";
 import { createProviderNetworks, followProviderNetworks, type ProviderNetworks } from "./provider-networks/index.ts";
@@ -121,7 +122,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     name: "open-vswitch",
     logger,
     async task() {
-      const encapIp = config.encapIp ?? missingEncapIp(session, node.view?.internalIp);
+      const encapIp =
+        config.encapIp === undefined ? missingEncapIp(session, node.view?.internalIp) : addressesIn(config.encapIp);
       if (encapIp === undefined && !hasEncapIp(session)) {
         if (node.isSynced) logger.warn({}, "no address for tunnels: give --encap-ip, or the Node an InternalIP");
         if (openVswitch === undefined) return;
@@ -236,6 +238,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       logger.info({ chassis: change }, "told the controller of this chassis");
     },
   });
+  function addressesIn(encapIp: string): string | undefined {
+    const onNode = listAddresses(socket).filter(({ scope }) => scope === "global");
+    const found = encapAddresses(
+      encapIp,
+      onNode.map(({ address }) => address),
+    );
+    if (found === undefined) logger.warn({ encapIp }, "the node has no address in a network for tunnels");
+    return found;
+  }
   const providerNetworksTask = createReconciler({
     name: "provider-networks",
     logger,
@@ -416,6 +427,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (kinds.size === 1 && kinds.has("rule")) return;
         gatewayTask.trigger();
         providerNetworksTask.trigger();
+        // Where tunnels end follows from the node's addresses.
+        if (config.encapIp?.includes("/") && kinds.has("address")) openVswitchTask.trigger();
       },
       { logger },
     ),

@@ -9,6 +9,13 @@ const absolutePath = z.string().regex(/^\//, "must be an absolute path");
 const interfaceName = z.string().regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, "is no name for a network interface");
 const ovsdbEndpoint = /^(unix:\/.+|(tcp|ssl):.+:\d+)$/;
 
+function isAddressOrNetwork(text: string): boolean {
+  const [address = "", length, ...rest] = text.split("/");
+  const bits = isIP(address) === 6 ? 128 : 32;
+  if (isIP(address) === 0 || rest.length > 0) return false;
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= bits);
+}
+
 /** Longest path of a unix socket (unix(7)). */
 const socketPathBytes = 107;
 
@@ -55,9 +62,12 @@ export const agentConfig = z.strictObject({
     .describe("endpoints of the southbound database; else what Open_vSwitch has stays"),
   encapIp: z
     .string()
-    .refine((text) => text.split(",").every((item) => isIP(item) !== 0), "must be IP addresses, parted by commas")
+    .refine(
+      (text) => text.split(",").every(isAddressOrNetwork),
+      "must be IP addresses, or networks that the node has addresses in, parted by commas",
+    )
     .optional()
-    .describe("address for tunnels; else what Open_vSwitch has, else the Node's InternalIP"),
+    .describe("addresses for tunnels, or networks; else what Open_vSwitch has, else the Node's InternalIP"),
   encapType: z
     .string()
     .regex(/^(geneve|vxlan|stt)(,(geneve|vxlan|stt))*$/)

@@ -24,7 +24,7 @@ beforeAll(async () => {
   for (const link of ["w2", "w3"]) host.inOutside("ip", "link", "set", link, "master", "switch");
   host.inOutside("ip", "link", "set", "switch", "up");
   host.inOutside("ip", "address", "add", "198.18.1.1/24", "dev", "switch");
-  agent = host.startAgent("--uplink", host.uplink);
+  agent = host.startAgent("--uplink", host.uplink, "--encap-ip", "198.18.0.0/24");
   await host.until("the chassis is told", () => host.patches.length > 0);
 });
 
@@ -82,6 +82,8 @@ describe("a provider network on a node", () => {
     process.stdout.write(`moving the node's address: ${lost} of ${sent} pings lost\n`);
     expect(lost).toBeLessThan(10);
     expect(reaches("fd18::11")).toBe(true);
+    // Tunnels end where the node's address of their network is.
+    expect(host.vsctl("get", "Open_vSwitch", ".", "external_ids:ovn-encap-ip")).toBe('"198.18.0.11"');
   });
 
   it("carries VLANs", async () => {
