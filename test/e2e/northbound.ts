@@ -3,31 +3,48 @@ import { ownerNameOf } from "../../controller/apply/owner.ts";
 import { createGraph } from "../../controller/graph/graph.ts";
 import { createIpam } from "../../controller/ipam/ipam.ts";
 import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
+import { createSubnetIpam } from "../../controller/ipam/subnet-ipam.ts";
+import { readSubnetClaims } from "../../controller/ipam/subnet-restore.ts";
 import {
   projectAdminNetworkPolicy,
   projectBaselineAdminNetworkPolicy,
 } from "../../controller/state/admin-network-policy.ts";
 import { projectClusterNetworkPolicy } from "../../controller/state/cluster-network-policy.ts";
 import { projectEndpointSlice } from "../../controller/state/endpoint-slice.ts";
+import { projectIpAddress } from "../../controller/state/ip-address.ts";
+import { projectIpPool } from "../../controller/state/ip-pool.ts";
 import { projectNamespace } from "../../controller/state/namespace.ts";
 import { projectNetworkPolicy } from "../../controller/state/network-policy.ts";
 import { projectNode } from "../../controller/state/node.ts";
 import { projectPod } from "../../controller/state/pod.ts";
 import { policyId } from "../../controller/state/policy.ts";
+import { projectProviderNetwork } from "../../controller/state/provider-network.ts";
 import { projectService } from "../../controller/state/service.ts";
+import type { StateEvent } from "../../controller/state/state-event.ts";
+import { projectSubnet } from "../../controller/state/subnet.ts";
+import { projectTenant } from "../../controller/state/tenant.ts";
 import type { DesiredValue } from "../../controller/translate/desired.ts";
+import { ownerKey } from "../../controller/translate/owner.ts";
 import { policyLayout } from "../../controller/translate/policy-layout.ts";
+import { subnetKey } from "../../controller/translate/subnet-pod-port.ts";
 import {
   adminNetworkPolicies,
   baselineAdminNetworkPolicies,
   clusterNetworkPolicies,
   endpointSlices,
+  ipAddresses,
+  ipPools,
+  isKubeError,
   type KubeClient,
   namespaces,
   networkPolicies,
   nodes,
   pods,
+  providerNetworks,
+  type Resource,
   services,
+  subnets,
+  tenants,
 } from "../../kube/index.ts";
 import { createClient, type UntypedModel, type UntypedRow } from "../../ovsdb-client-ts/index.ts";
 
@@ -36,6 +53,7 @@ const tables = [
   "ACL",
   "Address_Set",
   "Chassis_Template_Var",
+  "DHCP_Options",
   "Load_Balancer",
   "Load_Balancer_Group",
   "Logical_Router",
@@ -48,6 +66,7 @@ const tables = [
   "Meter_Band",
   "NAT",
   "Port_Group",
+  "QoS",
 ] as const;
 
 /** Columns whose members decide about packets: one too many is as wrong as one too few. */
@@ -55,6 +74,10 @@ const memberColumns = [
   ["Port_Group", "ports"],
   ["Port_Group", "acls"],
   ["Address_Set", "addresses"],
+  ["Logical_Router", "policies"],
+  ["Logical_Router", "static_routes"],
+  ["Logical_Router", "nat"],
+  ["Logical_Switch", "qos_rules"],
 ] as const;
 
 /** Policies of all kinds: where they are, and how they are read. */
@@ -64,6 +87,24 @@ const policyKinds = [
   [baselineAdminNetworkPolicies, projectBaselineAdminNetworkPolicy],
   [clusterNetworkPolicies, projectClusterNetworkPolicy],
 ] as const;
+
+/** Ovenbird's own kinds that decide about addresses; where they aren't defined there are none. */
+const ownKinds = [
+  ["tenant", tenants, projectTenant],
+  ["subnet", subnets, projectSubnet],
+  ["ipPool", ipPools, projectIpPool],
+  ["ipAddress", ipAddresses, projectIpAddress],
+  ["providerNetwork", providerNetworks, projectProviderNetwork],
+] as const;
+
+async function listIfDefined(client: KubeClient, resource: Resource): Promise<readonly unknown[]> {
+  try {
+    return (await client.list<unknown>(resource)).items;
+  } catch (error) {
+    if (isKubeError(error, "NOT_FOUND")) return [];
+    throw error;
+  }
+}
 
 export interface OurRow {
   readonly table: string;
@@ -149,19 +190,19 @@ export async function compareWithScratch(
   const nodeRecords = nodeList.items.map(projectNode);
   const ipam = createIpam(network);
   const ports = [...actual.values()].filter(({ table }) => table === "Logical_Switch_Port");
-  ipam.restore({
-    pods: podRecords,
-    nodes: nodeRecords,
-    rows: ports.map(({ owner, row }) => ({
-      owner,
-      addresses: [...(row.addresses as ReadonlySet<string>)],
-      uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
-    })),
-  });
+  const rows = ports.map(({ row }) => ({
+    owner: (row.external_ids as ReadonlyMap<string, string>).get(ownerKey) ?? "",
+    addresses: [...(row.addresses as ReadonlySet<string>)],
+    uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
+    subnet: (row.external_ids as ReadonlyMap<string, string>).get(subnetKey),
+  }));
+  ipam.restore({ pods: podRecords, nodes: nodeRecords, rows });
+  const subnetIpam = createSubnetIpam(network);
   const hasTiers = [...actual.values()].some(({ table, row }) => table === "ACL" && "tier" in row);
   const graph = createGraph({
     network,
     ipam,
+    subnetIpam,
     report: () => undefined,
     previousBackends: (uuid, vip) => (actual.get(uuid)?.row.vips as ReadonlyMap<string, string> | undefined)?.get(vip),
     layout: policyLayout({ aclTiers: hasTiers, aclPass: hasTiers }),
@@ -170,6 +211,19 @@ export async function compareWithScratch(
     const object = projectNamespace(item);
     graph.apply({ kind: "namespace", change: "upsert", key: object.key, object });
   }
+  for (const [kind, resource, project] of ownKinds) {
+    for (const item of await listIfDefined(client, resource)) {
+      const object = project(item);
+      graph.apply({ kind, change: "upsert", key: object.key, object } as StateEvent);
+    }
+  }
+  const routerPorts = [...actual.values()]
+    .filter(({ table }) => table === "Logical_Router_Port")
+    .map(({ row }) => ({
+      owner: (row.external_ids as ReadonlyMap<string, string>).get(ownerKey) ?? "",
+      networks: [...(row.networks as ReadonlySet<string>)],
+    }));
+  graph.restoreSubnets(readSubnetClaims(network, { rows, routerPorts, pods: podRecords }));
   for (const [resource, project] of policyKinds) {
     for (const item of (await client.list<unknown>(resource)).items) {
       const object = project(item);
