@@ -50,6 +50,8 @@ export function microflowOf(
   const mac = from.kind === "pod" ? sender?.mac : node?.managementMac;
   if (node === undefined || mac === undefined) return undefined;
   const receiver = to.kind === "pod" ? ports.pod(to.key) : undefined;
+  // That a node reaches its own pods of a subnet says an ACL with is_chassis_resident, which ovn-trace takes for true everywhere.
+  if (from.kind === "node" && receiver?.at !== undefined && receiver.node !== from.key) return undefined;
   const { name: switchName, routerMac } = sender?.at ?? { name: node.switch, routerMac: node.routerMac };
   // Of a tenant's switch the addresses that are one of a kind are behind the router, even a neighbour's.
   const isNear =
