@@ -1,4 +1,5 @@
 import type { OpenVswitchRows } from "@ovenbird/ovsdb-schemas";
+import { sendAnnouncement } from "../announcer/index.ts";
 import {
   type HostNetwork,
   holdsHostNetwork,
@@ -45,6 +46,7 @@ export async function settleOnBridge(
     if (!device.up) setLink(socket, bridge.name, { up: true });
     for (const link of uplinks) moveHostNetwork(socket, network, bridge.name, link.name);
     await write(session, bridge, undefined, { phase: "settled", linkIndex: device.index, network });
+    announce(socket, bridge.name, network);
     logger.info(
       { bridge: bridge.name, uplinks: uplinks.map(({ name }) => name), addresses: network.addresses },
       "moved the host's addresses and routes",
@@ -90,10 +92,16 @@ export async function settleOnUplink(
   await write(session, bridge, memory, { phase: "moving", network });
   if (!home.up) setLink(socket, home.name, { up: true });
   moveHostNetwork(socket, network, home.name, device === undefined ? undefined : bridge.name);
+  announce(socket, home.name, network);
   logger.info(
     { bridge: bridge.name, uplink: home.name, addresses: network.addresses },
     "gave the host's addresses and routes back to the uplink",
   );
+}
+
+/** Of several uplinks another one may have been at work: switches outside have to learn where the address is now. */
+function announce(socket: RouteSocket, device: string, { addresses }: HostNetwork): void {
+  for (const address of addresses) sendAnnouncement(socket, device, address.split("/")[0] ?? address);
 }
 
 const nothing: HostNetwork = { addresses: [], routes: [] };
