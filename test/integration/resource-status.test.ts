@@ -32,7 +32,7 @@ interface Resource extends KubeObject {
   };
 }
 
-describe("the status of Ovenbird's own kinds", () => {
+describe("Ovenbird's own kinds", () => {
   let server: ServerUnderTest;
   let client: KubeClient;
   let running: ResourceStatus | undefined;
@@ -220,5 +220,34 @@ describe("the status of Ovenbird's own kinds", () => {
     isReady = true;
     status.begin();
     await becomes(tenants, "shop", (object) => expect(summary(object)).toEqual(["Ready=True Ready"]));
+  });
+
+  it("are refused by the API server where they contradict themselves", async () => {
+    const refused = async (spec: object, message: RegExp) =>
+      expect(make("Subnet", "bad", spec)).rejects.toThrow(message);
+    await refused({ mode: "Underlay", cidrs: ["10.1.0.0/16"] }, /underlay is wanted with mode Underlay/);
+    await refused({ ...flat, egress: { mode: "Address" } }, /addresses are wanted with mode Address/);
+    await refused({ ...flat, nodePrefixLengths: [24] }, /nodePrefixLengths are for mode PerNode/);
+    await refused({ ...flat, gateways: ["10.1.0.1", "fd00::1"] }, /gateways are one for each/);
+    await refused({ ...flat, mode: "PerNode", statefulSets: "Keep" }, /pods keep no addresses in mode PerNode/);
+    await refused({ mode: "Cluster", cidrs: ["ten"] }, /should match/);
+    await expect(make("Tenant", "bad", { policyRoutes: [{ priority: 1, action: "Reroute" }] })).rejects.toThrow(
+      /nextHops are wanted with Reroute/,
+    );
+  });
+
+  it("can't be changed in what others stand on", async () => {
+    await make("Subnet", "blue", flat);
+    const change = (spec: object) => client.patch(subnets, { name: "blue" }, { spec }, { type: "merge" });
+    await expect(change({ mode: "PerNode" })).rejects.toThrow(/the mode can't be changed/);
+    await expect(change({ tenant: "shop" })).rejects.toThrow(/the tenant can't be changed/);
+    await change({ cidrs: ["10.1.0.0/17"], tenant: "default" });
+  });
+
+  it("have rules that the lab's API understands in full", async () => {
+    for (const { metadata, status } of (await client.list<Resource>(customResourceDefinitions)).items) {
+      const rules = status?.conditions?.find(({ type }) => type === "ValidationRulesEvaluated");
+      expect(rules, metadata?.name).toBeUndefined();
+    }
   });
 });

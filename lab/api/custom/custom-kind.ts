@@ -11,6 +11,7 @@ import type { Column, Kind } from "../resource.ts";
 import { ageSince } from "../serve/duration.ts";
 import { ageColumn } from "../serve/table.ts";
 import { parseJsonPath } from "./json-path.ts";
+import { brokenRules } from "./rules.ts";
 import { applyDefaults, pruneUnknown } from "./structural-schema.ts";
 import { compileValidator } from "./validator.ts";
 
@@ -55,6 +56,8 @@ function selectableOf(
   });
 }
 
+const json = (object: KubeObject): JsonValue => object as unknown as JsonValue;
+
 /** The kinds that a definition serves, one per version: each version has its own schema and columns. */
 export function customKinds(definition: KubeObject): readonly Kind[] {
   const spec = definition.spec ?? {};
@@ -90,7 +93,12 @@ export function customKinds(definition: KubeObject): readonly Kind[] {
         fields: (object) => Object.fromEntries(selectable.map(({ name, read }) => [name, read(object)])),
         decode: (object) => ({ unknown: pruneUnknown(object, schema) }),
         setDefaults: (object) => applyDefaults(object as unknown as JsonObject, schema),
-        validate,
+        // Rules count once the shape is right.
+        validate(object) {
+          const found = validate(object);
+          return found.length > 0 ? found : brokenRules(schema, json(object), undefined);
+        },
+        validateUpdate: (object, old) => brokenRules(schema, json(object), json(old)),
         columns: columnsOf(version),
       };
     });

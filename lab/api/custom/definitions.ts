@@ -6,7 +6,7 @@ import { type Entry, parseEntry } from "../storage/entry.ts";
 import { type Api, mayGo } from "../write.ts";
 import { customKinds } from "./custom-kind.ts";
 import { cleanupFinalizer, definitionKind } from "./definition-kind.ts";
-import { hasRules } from "./structural-schema.ts";
+import { hasForeignRules } from "./rules.ts";
 
 function condition(
   type: string,
@@ -22,7 +22,7 @@ function condition(
   return { type, status: value, lastTransitionTime, reason, message };
 }
 
-/** The status of a served definition. CEL rules aren't evaluated here, and the definition says so. */
+/** The status of a served definition. CEL rules that aren't understood aren't evaluated, and the definition says so. */
 function statusOf(definition: KubeObject): JsonObject {
   const before = objectsOf(definition.status?.conditions);
   const versions = objectsOf(definition.spec?.versions);
@@ -30,8 +30,8 @@ function statusOf(definition: KubeObject): JsonObject {
     condition("NamesAccepted", true, "NoConflicts", "no conflicts found", before),
     condition("Established", true, "InitialNamesAccepted", "the initial names have been accepted", before),
   ];
-  if (versions.some(({ schema }) => hasRules(schema))) {
-    const message = "the lab's API checks the schema but doesn't evaluate x-kubernetes-validations";
+  if (versions.some(({ schema }) => hasForeignRules(schema))) {
+    const message = "the lab's API evaluates only simple x-kubernetes-validations, and not all of these";
     conditions.push(condition("ValidationRulesEvaluated", false, "NotSupported", message, before));
   }
   const storage = versions.flatMap(({ name, storage }) => (storage === true ? [String(name)] : []));

@@ -52,13 +52,6 @@ export function applyDefaults(value: JsonValue | undefined, schema: JsonObject):
   }
 }
 
-/** Whether the schema holds CEL rules anywhere. */
-export function hasRules(schema: JsonValue | undefined): boolean {
-  if (Array.isArray(schema)) return schema.some(hasRules);
-  if (!isObject(schema)) return false;
-  return Object.entries(schema).some(([key, member]) => key === "x-kubernetes-validations" || hasRules(member));
-}
-
 /** Where the schema isn't structural: fields without a type. */
 export function untypedFields(schema: JsonObject, path: string): string[] {
   const own =
