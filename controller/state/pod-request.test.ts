@@ -51,7 +51,7 @@ describe("what a pod asks for", () => {
     ["ovenbird.io/ip", "10.0.0.3/24"],
     ["ovenbird.io/mac", "01:00:00:00:00:01"],
     ["ovenbird.io/ip-pool", "a,,b"],
-    ["ovenbird.io/sticky", "A B"],
+    ["ovenbird.io/sticky", "a.b"],
     ["ovenbird.io/sticky-ttl", "soon"],
     ["ovenbird.io/dscp", "64"],
     ["ovenbird.io/priority", "8"],

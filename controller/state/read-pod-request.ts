@@ -18,8 +18,8 @@ const requests = createInterner<PodNetworkRequest>(4_096);
 const mostCandidates = 256;
 const mostPools = 16;
 const objectName = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-/** It is a part of the name of an IPAddress. */
-const stickyKey = /^(?=.{1,63}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+/** A DNS label (RFC 1123): it is a part of the name of an IPAddress. */
+const stickyKey = /^(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 const scales: Readonly<Record<string, number>> = {
   ...{ "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 },
@@ -75,7 +75,7 @@ const expected: Readonly<Record<RequestField, string>> = {
   addresses: `addresses with commas, ${mostCandidates} at most`,
   mac: "a hardware address of one interface",
   pools: `names of IPPools with commas, ${mostPools} at most`,
-  sticky: "a key of at most 63 lower-case letters, digits, - and .",
+  sticky: "a key of at most 63 lower-case letters, digits and -",
   stickySeconds: "a time such as 300, 90s, 15m, 2h or 1d",
   dscp: "0 to 63",
   priority: "0 to 7",
