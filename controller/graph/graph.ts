@@ -25,8 +25,9 @@ import { createPolicyModel } from "./create-policy-model.ts";
 import { createTenancyView } from "./create-tenancy-view.ts";
 import { networkOfPort } from "./network-of-port.ts";
 import { createNodeGraph } from "./nodes.ts";
+import { createOutletGraph, isOutletOwner } from "./outlets.ts";
 import { createPodSets } from "./pod-sets.ts";
-import { createPodGraph } from "./pods.ts";
+import { createPodGraph, type PodChanges } from "./pods.ts";
 import { createPolicyGraph } from "./policies.ts";
 import type { PolicyModel } from "./policy-model.ts";
 import { policyNodes, sameForPolicies } from "./policy-nodes.ts";
@@ -89,6 +90,10 @@ export interface Graph extends ResourceOutlook {
   nodeNetwork(key: string): NodeNetworkAnnotation | undefined;
   /** The pod whose addresses an IPAddress keeps: it is told of them once that is written. */
   podKeptBy(address: string): string | undefined;
+  /** Where OVN has the outer port of a router for EgressIPs now; tells of it by conditions. */
+  applyOutlet(port: string, systemId: string | undefined): void;
+  /** Whether there are routers that move between nodes. */
+  readonly usesOutlets: boolean;
   /** What decides who reaches whom. */
   readonly model: PolicyModel;
   /** How many objects are known, have rows, or have a problem. */
@@ -102,6 +107,10 @@ export interface Graph extends ResourceOutlook {
     readonly policies: number;
     readonly problems: number;
   };
+}
+
+function* keysOf({ gone, changed, added }: PodChanges): Generator<string> {
+  for (const changes of [gone, changed, added]) for (const { owner } of changes) yield owner.key;
 }
 
 const inOneStep = (change: BundleChange): BundleChange => ({ ...change, together: true });
@@ -145,6 +154,7 @@ export function createGraph(options: GraphOptions): Graph {
       serviceNodes.set(name, topology);
       contentSets.touchNodes();
       subnets.touchNode(name);
+      outlets.touch();
     },
     onPlacement: (name) => pods.touchNode(name),
   });
@@ -156,6 +166,16 @@ export function createGraph(options: GraphOptions): Graph {
     index: podSets.index,
     subnets: subnetPods,
     placementOf: nodes.placementOf,
+  });
+  const outlets = createOutletGraph({
+    network,
+    nodes,
+    pods,
+    podSets,
+    subnets: () => tenancy.resolution.subnets.values(),
+    hub: () => subnets.hub,
+    isInUnderlay: ({ subnet }) =>
+      subnet !== undefined && tenancy.resolution.subnets.get(subnet)?.record.mode === "Underlay",
   });
   const view = createTenancyView({ tenancy, subnets, subnetPods, pods });
   const outlook = createOutlook({ subnetIpam, tenancy, subnets });
@@ -208,6 +228,7 @@ export function createGraph(options: GraphOptions): Graph {
   function applyNode(key: string, node: NodeRecord | undefined): void {
     const before = nodes.records.get(key);
     if (!sameForPolicies(before, node)) contentSets.touchNodes();
+    if (before?.labels !== node?.labels) outlets.touch();
     if (before?.internalAddresses.join() !== node?.internalAddresses.join()) tenancy.touchNodes();
     nodes.apply(key, node);
   }
@@ -233,7 +254,11 @@ export function createGraph(options: GraphOptions): Graph {
   return {
     apply({ kind, change, key, object }) {
       if (kind === "node") applyNode(key, change === "upsert" ? object : undefined);
-      else if (kind === "pod") pods.apply(key, change === "upsert" ? object : undefined);
+      else if (kind === "pod") {
+        pods.apply(key, change === "upsert" ? object : undefined);
+        outlets.applyPod(key);
+      } else if (kind === "egressIp") outlets.applyEgressIp(key, change === "upsert" ? object : undefined);
+      else if (kind === "floatingIp") outlets.applyFloatingIp(key, change === "upsert" ? object : undefined);
       else if (kind === "service") {
         services.applyService(key, change === "upsert" ? object : undefined);
         subnets.touchService(key);
@@ -270,11 +295,14 @@ export function createGraph(options: GraphOptions): Graph {
       pods.reserve();
       const subnetChanges = subnets.flush();
       for (const [tenant, peers] of subnetChanges.peers) policies.applyTenant(tenant, peers);
+      if (choicesChanged || hubChanged) outlets.touch();
+      outlets.resolve();
       if (choicesChanged) outlook.touchAll();
       const policyChanges = policies.flush();
       for (const key of podSets.flushPlaces()) pods.touch(key);
       const restored = ipam.takeRestoredOwners();
       const podChanges = pods.flush(restored, policyChanges.changed.length > 0);
+      const outletChanges = outlets.flush(keysOf(podChanges));
       const sets: SetChanges = { came: [], left: [] };
       podSets.flushRows(sets);
       contentSets.flush(sets);
@@ -286,12 +314,21 @@ export function createGraph(options: GraphOptions): Graph {
       const changedPods = isFirstFlush ? podChanges.changed : podChanges.changed.map(inOneStep);
       isFirstFlush = false;
       const before = goneBefore(restored);
-      const gone = [before, serviceChanges.gone, podChanges.gone, subnetChanges.gone, nodeChanges.gone];
+      const gone = [
+        before,
+        serviceChanges.gone,
+        podChanges.gone,
+        subnetChanges.gone,
+        outletChanges.gone,
+        nodeChanges.gone,
+      ];
       const ofPods = [sets.came, changedPods, policyChanges.changed, podChanges.opened, podChanges.added];
       // A switch has its slices before the pods that are in them.
       const ofNodes = [nodeChanges.changed, subnetChanges.changed, ...ofPods];
       const changed = movesNodes ? [serviceChanges.changed, ...ofNodes] : [...ofNodes, serviceChanges.changed];
-      return [...gone, shared.changed, ...changed, policyChanges.gone, sets.left, shared.left].flat(2);
+      // A floating address leaves its pod before another pod has that one's address; others come when sets of pods are filled.
+      const first = [shared.changed, outletChanges.moved];
+      return [...gone, ...first, ...changed, outletChanges.changed, policyChanges.gone, sets.left, shared.left].flat(2);
     },
     bundleOf(text) {
       const owner = parseOwner(text);
@@ -310,11 +347,22 @@ export function createGraph(options: GraphOptions): Graph {
         return topology && nodeBundle(network, topology, layout, subnets.hub);
       }
       if (owner?.kind === "PodSelector") return podSets.bundleOf(owner.key);
+      if (owner !== undefined && isOutletOwner(owner)) return outlets.bundleOf(owner);
       return owner && (policies.bundleOf(owner) ?? contentSets.bundleOf(owner));
     },
     model: createPolicyModel({ network, pods, nodes, namespaces, policies, services, domains, tenancy: view }),
-    conditions: outlook.conditions,
-    takeChangedConditions: outlook.takeChangedConditions,
+    conditions(kind, key) {
+      const said = outlets.conditions(kind, key) ?? outlook.conditions(kind, key);
+      const problemsOut = kind === "Subnet" ? outlets.problemsOfSubnet(key) : [];
+      return said === undefined || problemsOut.length === 0
+        ? said
+        : { ...said, isReady: false, problems: [...said.problems, ...problemsOut] };
+    },
+    takeChangedConditions: () => [...outlook.takeChangedConditions(), ...outlets.takeChangedConditions()],
+    applyOutlet: outlets.applyActive,
+    get usesOutlets() {
+      return outlets.isUsed;
+    },
     podRefusal: subnetPods.refusalOf,
     takeChangedRefusals: subnetPods.takeChangedRefusals,
     podKeptBy: subnetPods.keptBy,

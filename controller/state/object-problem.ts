@@ -1,4 +1,5 @@
 import type { AddressProblemCode } from "./address-problem.ts";
+import type { OutletProblemCode } from "./outlet-problem.ts";
 import type { PolicyKind } from "./policy.ts";
 import type { PolicyProblemCode } from "./policy-problem.ts";
 import type { ServiceProblemCode } from "./service-problem.ts";
@@ -24,7 +25,8 @@ export type ObjectProblemCode =
   | ServiceProblemCode
   | PolicyProblemCode
   | TenancyProblemCode
-  | AddressProblemCode;
+  | AddressProblemCode
+  | OutletProblemCode;
 
 /** Ovenbird's own kinds that the graph reads. */
 export type ResourceKind = "Tenant" | "Subnet" | "IPPool" | "IPAddress" | "ProviderNetwork" | "EgressIP" | "FloatingIP";

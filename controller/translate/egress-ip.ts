@@ -1,7 +1,7 @@
 import type { Family } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow, Owner } from "./desired.ts";
-import { type NamedSet, namedSet, setKey } from "./hub-sets.ts";
+import { type NamedSet, namedSet, setKey, setRow } from "./hub-sets.ts";
 import { outletPriorities } from "./outlet.ts";
 import type { OutletNetwork, OutletNode } from "./outlet-network.ts";
 import { type OutletRouter, outletMac, outletNextHop, outletRouterBundle, outletRouterUuid } from "./outlet-router.ts";
@@ -86,6 +86,17 @@ export function egressGroupBundle(network: NetworkConfig, group: EgressGroup): B
       ...members("Logical_Router", tenantRouterUuid, "policies", policies),
     ],
     needs: [...(router.needs ?? []), ...used.map(({ uuid }) => ({ table: "Address_Set" as const, uuid }))],
+  };
+}
+
+/** The sets that a subnet's switches fill, and what leads from there. */
+export function subnetEgressBundle({ families }: NetworkConfig, subnet: string, group: Bundle | undefined): Bundle {
+  const sets = families.map(({ family }) => setRow(subnetEgressSet(subnet, family)));
+  const own = new Set(sets.map(({ uuid }) => uuid));
+  return {
+    rows: [...sets, ...(group?.rows ?? [])],
+    memberships: group?.memberships ?? [],
+    needs: group?.needs?.filter(({ uuid }) => !own.has(uuid)) ?? [],
   };
 }
 

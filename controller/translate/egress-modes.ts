@@ -2,6 +2,7 @@ import type { Family } from "../ipam/address.ts";
 import { sliceCidrs } from "../ipam/infrastructure.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { DesiredRow, Membership, Owner } from "./desired.ts";
+import { subnetEgressSet } from "./egress-ip.ts";
 import { hubPriorities } from "./hub-priorities.ts";
 import { hubSet, setMember, tenantSet } from "./hub-sets.ts";
 import { defaultTenant } from "./names.ts";
@@ -33,7 +34,7 @@ export function slicesOf({ infrastructure }: NetworkConfig, { slices }: SubnetSw
  *
  *   Node      in `egress` by infrastructure addresses (by their own in `default`): the gateway of the pod's node translates
  *   Routed    in `egress` and in `sources` by their own as well: it translates nothing of these
- *   Address   in none: whoever owns the addresses leads them there
+ *   Address   in a set of the subnet's own, by infrastructure addresses: its router translates
  *   None      in `closed`, which says what the tenant's router keeps but for nodes and shared services; of `default`, a policy
  *
  * In an underlay the physical router decides; with infrastructure addresses it has nothing to do.
@@ -67,8 +68,11 @@ export function egressParts(
         policies: [],
         memberships: [...join("egress", [...own, ...slices]), ...joinTenant("sources", own)],
       };
-    case "Address":
-      return { policies: [], memberships: [] };
+    case "Address": {
+      const sources = isDefault ? own : slices;
+      const memberships = sources.map(({ family, cidr }) => setMember(subnetEgressSet(on.subnet, family), cidr));
+      return { policies: [], memberships };
+    }
     case "None": {
       // The tenant's router lets them to shared services, of which some are outside.
       if (!isDefault)
