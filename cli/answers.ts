@@ -1,4 +1,4 @@
-import type { AclAnswer, PlanAnswer, WhyAnswer } from "@ovenbird/controller";
+import type { AclAnswer, AddressAudit, AddressList, PlanAnswer, WhyAnswer } from "@ovenbird/controller";
 import { CliError } from "./cli-error.ts";
 
 interface Answers {
@@ -6,6 +6,8 @@ interface Answers {
   readonly acl: AclAnswer;
   readonly acls: { readonly acls: readonly AclAnswer[] };
   readonly plan: PlanAnswer;
+  readonly addresses: AddressList;
+  readonly audit: AddressAudit;
 }
 
 type Kind = "array" | "number" | "object" | "string";
@@ -23,6 +25,8 @@ const fields: { readonly [K in keyof Answers]: { readonly [F in keyof Answers[K]
   },
   acls: { acls: "array" },
   plan: { policies: "array", changes: "array", pairs: "number", notes: "array" },
+  addresses: { holdings: "array" },
+  audit: { compared: "object", findings: "array" },
 };
 
 function kindOf(value: unknown): string {

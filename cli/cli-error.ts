@@ -16,7 +16,7 @@ export const exitCodes = {
   answered: 0,
   failed: 1,
   usage: 2,
-  /** Model and trace say different things. */
+  /** Model and trace, or two who know of addresses, say different things. */
   differs: 3,
 } as const;
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { AclAnswer } from "@ovenbird/controller";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { addressesText, auditText } from "./addresses-text.ts";
 import { answerOf } from "./answers.ts";
 import { CliError, exitCodes } from "./cli-error.ts";
 import { type ControllerClient, createControllerClient } from "./controller-client.ts";
@@ -30,6 +31,14 @@ interface LogFlags extends EndpointFlags {
   readonly file: readonly string[];
   readonly follow?: true;
   readonly namespace?: string;
+  readonly json?: true;
+}
+
+interface AddressFlags extends EndpointFlags {
+  readonly subnet?: string;
+  readonly pod?: string;
+  readonly node?: string;
+  readonly address?: string;
   readonly json?: true;
 }
 
@@ -132,6 +141,19 @@ async function logs(flags: LogFlags, outlet: Outlet): Promise<void> {
     outlet.out(flags.json === true ? `${JSON.stringify(entry)}\n` : policyLogText(entry));
 }
 
+async function listAddresses(flags: AddressFlags, outlet: Outlet): Promise<void> {
+  const { subnet, pod, node, address } = flags;
+  const client = createControllerClient(flags.controller);
+  const answer = answerOf("addresses", await client.get("/addresses", { subnet, pod, node, address }));
+  outlet.out(flags.json === true ? json(answer) : addressesText(answer));
+}
+
+async function audit(flags: AddressFlags, outlet: Outlet): Promise<void> {
+  const answer = answerOf("audit", await createControllerClient(flags.controller).get("/addresses/audit"));
+  outlet.out(flags.json === true ? json(answer) : auditText(answer));
+  if (answer.findings.length > 0) outlet.exit(exitCodes.differs);
+}
+
 /** The command line of `ovenbird`. */
 export function program(outlet: Outlet, version: string): Command {
   const guarded =
@@ -147,7 +169,7 @@ export function program(outlet: Outlet, version: string): Command {
     };
 
   const ovenbird = new Command("ovenbird")
-    .description("Asks an Ovenbird network about its policies.")
+    .description("Asks an Ovenbird network about its policies and addresses.")
     .version(version)
     .configureOutput({ writeOut: (text) => outlet.out(text), writeErr: (text) => outlet.error(text) })
     .exitOverride();
@@ -201,6 +223,22 @@ export function program(outlet: Outlet, version: string): Command {
     .option("--json", "print JSON, one object a line")
     .addOption(controllerOption())
     .action(guarded((flags: LogFlags) => logs(flags, outlet)));
+
+  const ip = ovenbird.command("ip").description("who has which addresses");
+  ip.command("list")
+    .description("pods and IPAddresses with what they have")
+    .option("-s, --subnet <subnet>", "only those of this Subnet")
+    .option("--pod <pod>", "only this pod: namespace/name")
+    .option("--node <node>", "only pods of this node")
+    .option("--address <address>", "only who has this one")
+    .option("--json", "print JSON")
+    .addOption(controllerOption())
+    .action(guarded((flags: AddressFlags) => listAddresses(flags, outlet)));
+  ip.command("audit")
+    .description("do reservations, pods, ports and IPAddresses agree; exit status 3 when they don't")
+    .option("--json", "print JSON")
+    .addOption(controllerOption())
+    .action(guarded((flags: AddressFlags) => audit(flags, outlet)));
 
   return ovenbird;
 }

@@ -4,11 +4,12 @@ import type { Client, Lock, Replica, UntypedModel } from "ovsdb-client-ts";
 import type { Observable, Subscription } from "rxjs";
 import { type Applier, createApplier } from "./apply/applier.ts";
 import type { ApplierListener } from "./apply/applier-listener.ts";
+import { hastenFailover } from "./apply/failover-detection.ts";
 import { ownerNameOf } from "./apply/owner.ts";
 import { createEndpointTriggers } from "./endpoint-triggers.ts";
 import { createGraph, type Graph } from "./graph/graph.ts";
 import type { ResourceConditions, ResourceKind, ResourceOutlook } from "./graph/resource-conditions.ts";
-import { createIpam } from "./ipam/ipam.ts";
+import { createIpam, type Ipam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
 import { createSubnetIpam, type SubnetIpam } from "./ipam/subnet-ipam.ts";
@@ -70,6 +71,8 @@ export interface EngineListener extends ApplierListener {
   event?(kind: StateEvent["kind"], change: StateEvent["change"]): void;
   /** A service has in the northbound database what was triggered then, in milliseconds since 1970. */
   programmed?(service: string, triggeredAtMs: number): void;
+  /** There are routers that OVN moves between nodes: `applyOutlet` wants to know where they are. */
+  outletsUsed?(): void;
   /** All kinds have synced, addresses are restored, and writing begins. */
   synced?(): void;
   /** A watch ended or an invariant broke: the engine can't go on. */
@@ -99,8 +102,12 @@ export interface Engine {
   /** True once everything that was there at the start is committed. */
   readonly settled: boolean;
   readonly graph: Graph;
+  /** Whose addresses of nodes' blocks are whose. */
+  readonly ipam: Ipam;
   /** Whose addresses of subnets are whose. */
   readonly subnetIpam: SubnetIpam;
+  /** As the API has them. */
+  readonly ipAddresses: ReadonlyMap<string, IpAddressRecord>;
   readonly applier: Applier;
   podAnnouncement(key: string): Announcement | undefined;
   nodeAnnouncement(key: string): Announcement | undefined;
@@ -109,6 +116,8 @@ export interface Engine {
   /** What the graph makes of an object of Ovenbird's own kinds; undefined where it says nothing. */
   conditions(kind: ResourceKind, key: string): ResourceConditions | undefined;
   uidOf(kind: string, key: string): string | undefined;
+  /** Where OVN has a router's outer port now. */
+  applyOutlet(port: string, systemId: string | undefined): void;
   /** Resolves when all events so far are computed and committed. */
   idle(): Promise<void>;
   /** Stops watching, finishes the transaction in flight and writes no more. */
@@ -195,6 +204,7 @@ export function createEngine(options: EngineOptions): Engine {
   const chassisOfNode = new Map<string, string>();
   /** How many nodes name a chassis: a chassis is gone when none does. */
   const chassisNodes = new Map<string, number>();
+  const ipAddresses = new Map<string, IpAddressRecord>();
   const unsynced = new Set<Kind>(["node", "namespace", "pod"]);
   if (sources.services !== undefined) unsynced.add("service");
   if (sources.endpointSlices !== undefined) unsynced.add("endpointSlice");
@@ -210,6 +220,7 @@ export function createEngine(options: EngineOptions): Engine {
   let closed = false;
   let firstEventAt: number | undefined;
   let scheduled: NodeJS.Immediate | undefined;
+  let usesOutlets = false;
 
   const applier = createApplier({
     client,
@@ -302,6 +313,15 @@ export function createEngine(options: EngineOptions): Engine {
     firstEventAt = undefined;
     const changes = graph.flush();
     if (changes.length > 0) applier.set(changes, since);
+    if (graph.usesOutlets && !usesOutlets) {
+      usesOutlets = true;
+      listener.outletsUsed?.();
+      hastenFailover(client, lock).catch((error: unknown) => {
+        // Moves take longer without it, and the next term tries again.
+        usesOutlets = false;
+        listener.retry?.(error, 0);
+      });
+    }
     for (const { kind, key } of outlook.takeChangedConditions?.() ?? []) listener.resource?.(kind, key);
     for (const key of outlook.takeChangedRefusals?.() ?? []) announceIfNeeded("refusal", key);
   }
@@ -403,10 +423,16 @@ export function createEngine(options: EngineOptions): Engine {
   // Before the pods, whose first rows have to be those that policies demand.
   if (sources.policies !== undefined) follow("policy", sources.policies, policies);
   if (sources.domains !== undefined) follow("domain", sources.domains);
+  if (sources.ipAddresses !== undefined) {
+    follow("ipAddress", sources.ipAddresses, ipAddresses, (key, _before, now) => {
+      if (now === undefined) ipAddresses.delete(key);
+      else ipAddresses.set(key, now);
+    });
+  }
   // Likewise, for a pod is in a subnet for good.
   for (const [kind, name] of Object.entries(resourceSources)) {
     const source: Observable<ReflectorEvent<NonNullable<StateEvent["object"]>>> | undefined = sources[name];
-    if (source !== undefined) follow(kind as ResourceEventKind, source);
+    if (source !== undefined && kind !== "ipAddress") follow(kind as ResourceEventKind, source);
   }
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
@@ -437,13 +463,19 @@ export function createEngine(options: EngineOptions): Engine {
       return settled;
     },
     graph,
+    ipam,
     subnetIpam,
+    ipAddresses,
     applier,
     podAnnouncement,
     nodeAnnouncement,
     refusalAnnouncement,
     conditions: (kind, key) => outlook.conditions?.(kind, key),
     uidOf: (kind, key) => recordOf(kind, key)?.uid,
+    applyOutlet(port, systemId) {
+      graph.applyOutlet(port, systemId);
+      if (synced) scheduled ??= setImmediate(flush);
+    },
     async idle() {
       if (unsynced.size === 0) await begun.promise;
       // What came in this turn of the event loop is flushed at its end.

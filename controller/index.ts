@@ -5,6 +5,7 @@ import { networkConfigProblemCodes } from "./ipam/network-config.ts";
 import { poolProblemCodes } from "./pools/pool-problem.ts";
 import { addressProblemCodes } from "./state/address-problem.ts";
 import { objectProblemCodes } from "./state/object-problem.ts";
+import { outletProblemCodes } from "./state/outlet-problem.ts";
 import { policyProblemCodes } from "./state/policy-problem.ts";
 import { serviceProblemCodes } from "./state/service-problem.ts";
 import { tenancyProblemCodes } from "./state/tenancy-problem.ts";
@@ -19,10 +20,13 @@ export const controllerErrorCodes = {
   ...serviceProblemCodes,
   ...tenancyProblemCodes,
   ...addressProblemCodes,
+  ...outletProblemCodes,
   ...applyErrorCodes,
 } as const;
 export type ControllerErrorCode = keyof typeof controllerErrorCodes;
 
+export { type AddressAudit, type AuditCode, type AuditFinding, auditCodes } from "./addresses/address-audit.ts";
+export type { AddressHolding } from "./addresses/address-holdings.ts";
 export type { ApplyProblem } from "./apply/applier-listener.ts";
 export { managedTables, replicaSpec } from "./apply/managed-columns.ts";
 export { ownerNameOf } from "./apply/owner.ts";
@@ -56,6 +60,7 @@ export { createGraph, type Graph } from "./graph/graph.ts";
 export { createIpam, type Ipam } from "./ipam/ipam.ts";
 export { type NetworkConfig, type NetworkConfigProblem, parseNetworkConfig } from "./ipam/network-config.ts";
 export { type Controller, lockName, startController } from "./main.ts";
+export type { AddressList } from "./serve/address-api.ts";
 export type { ApiError, BatchAnswer } from "./serve/policy-api.ts";
 export type { Readiness } from "./serve/server.ts";
 export { type EndpointSliceRecord, projectEndpointSlice } from "./state/endpoint-slice.ts";

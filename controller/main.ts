@@ -12,7 +12,7 @@
  *                    │  southbound: chassis of nodes that are gone ─────────────────────────┼────────┼─▶ SB
  *                    └──────────────────────────────────────────────────────────────────────┴────────┘
  *   election (Lease) decides when a term begins and ends; standing by, it only keeps the replica warm.
- *   status server: /healthz, /readyz, /metrics; /v1: questions about policies, answered from the graph
+ *   status server: /healthz, /readyz, /metrics; /v1: questions about policies and addresses, answered from memory
  */
 import {
   addressPools,
@@ -43,18 +43,22 @@ import type { OvnSouthbound } from "@ovenbird/ovsdb-schemas";
 import { createClient, type Lock, OvsdbError, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { type Logger, pino } from "pino";
 import { share } from "rxjs";
+import { auditAddresses } from "./addresses/address-audit.ts";
+import { addressHoldings } from "./addresses/address-holdings.ts";
 import { createKeptWriter, type KeptWriter } from "./addresses/kept-writer.ts";
 import { managedTables, replicaSpec } from "./apply/managed-columns.ts";
 import { awaitDatabase } from "./await-database.ts";
 import { type ControllerConfig, loadConfig, parseArguments } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { createDomainNames, type DomainNames } from "./domains/domain-names.ts";
-import { createEngine, type Engine } from "./engine.ts";
+import { createEngine, type Engine, reservedRows } from "./engine.ts";
+import { ExplainError } from "./explain/explain-error.ts";
 import { flowPortsOf } from "./explain/flow-ports.ts";
 import packageJson from "./package.json" with { type: "json" };
 import { policyEvents } from "./policy-events.ts";
 import { type AddressPools, createAddressPools } from "./pools/address-pools.ts";
 import { aclRowsOf } from "./serve/acl-rows.ts";
+import { type AddressApiSource, addressApi } from "./serve/address-api.ts";
 import { createMetrics } from "./serve/metrics.ts";
 import { type PolicyApiSource, policyApi } from "./serve/policy-api.ts";
 import { createProgrammingLatency, type ProgrammingLatency } from "./serve/programming-latency.ts";
@@ -77,6 +81,7 @@ import { projectService } from "./state/service.ts";
 import { projectSubnet } from "./state/subnet.ts";
 import { projectTenant } from "./state/tenant.ts";
 import { type Announcer, createAnnouncer } from "./status/announcer.ts";
+import { createOutletWatch, type OutletWatch } from "./status/outlet-watch.ts";
 import { createPolicyStatus, type PolicyStatus } from "./status/policy-status.ts";
 import { createReporter } from "./status/reporter.ts";
 import { createResourceStatus, type ResourceStatus } from "./status/resource-status.ts";
@@ -107,6 +112,7 @@ interface Term {
   readonly policies: PolicyStatus;
   readonly resources: ResourceStatus;
   readonly kept: KeptWriter;
+  readonly closeOutlets: () => Promise<void>;
   readonly lock: Lock;
 }
 
@@ -188,6 +194,32 @@ export async function startController(config: ControllerConfig, logger: Logger):
       flows: flowPortsOf(engine.graph),
       serviceNetworks: config.network.services.cidrs,
       acls: () => aclRowsOf(rows),
+    };
+  }
+
+  /** @throws ExplainError NOT_LEADING, NOT_READY */
+  function addressSource(): AddressApiSource {
+    const [current, rows] = [term, replica];
+    if (current === undefined || rows === undefined) {
+      throw new ExplainError(
+        "NOT_LEADING",
+        `this controller stands by${leader === undefined ? "" : `; ${leader} leads`}`,
+      );
+    }
+    const { engine, announcer, kept } = current;
+    if (!engine.synced) throw new ExplainError("NOT_READY", "not all objects have been seen yet");
+    const { ipam, subnetIpam, ipAddresses, graph } = engine;
+    const holdings = () => addressHoldings({ network: config.network, ipam, subnetIpam });
+    return {
+      holdings,
+      audit: () =>
+        auditAddresses({
+          holdings: holdings(),
+          rows: reservedRows(rows),
+          pods: graph.model.pods,
+          ipAddresses,
+          isSettled: engine.applier.dirtyOwners === 0 && announcer.pending === 0 && kept.pending === 0,
+        }),
     };
   }
 
@@ -330,6 +362,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
       onWriteError: (name, error, retryInMs) =>
         logger.warn({ name, error: describe(error), retryInMs }, "address not written yet"),
     });
+    let outlets: OutletWatch | undefined;
     const engine: Engine = createEngine({
       network: config.network,
       client: northbound,
@@ -367,6 +400,13 @@ export async function startController(config: ControllerConfig, logger: Logger):
         resource: (kind, key) => resources.changed(kind, key),
         kept: (name) => kept.changed(name),
         chassis: (systemId, state) => chassis[state](systemId),
+        outletsUsed() {
+          outlets ??= createOutletWatch({
+            client: southbound,
+            onActive: (port, systemId) => engine.applyOutlet(port, systemId),
+            onError: (error) => logger.warn({ error: describe(error) }, "where EgressIPs are is not known"),
+          });
+        },
         synced() {
           logger.info({ durationMs: Math.round(performance.now() - began) }, "all kinds synced");
           resources.begin();
@@ -375,7 +415,18 @@ export async function startController(config: ControllerConfig, logger: Logger):
         failed: endWith,
       },
     });
-    return { engine, announcer, addresses, domains, policies, resources, kept, latency, lock };
+    return {
+      engine,
+      announcer,
+      addresses,
+      domains,
+      policies,
+      resources,
+      kept,
+      latency,
+      lock,
+      closeOutlets: async () => outlets?.close(),
+    };
   }
 
   async function endTerm({
@@ -388,6 +439,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     kept,
     latency,
     lock,
+    closeOutlets,
   }: Term): Promise<void> {
     await engine.close();
     await announcer.close();
@@ -396,6 +448,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     await policies.close();
     await resources.close();
     await kept.close();
+    await closeOutlets();
     latency.close();
     await lock.release().catch((error: unknown) => {
       // Without a connection there is no lock to give back.
@@ -431,7 +484,7 @@ export async function startController(config: ControllerConfig, logger: Logger):
     bindAddress: config.bindAddress,
     readiness,
     registry: metrics.registry,
-    api: policyApi({ source: policySource, leader: () => leader }),
+    api: policyApi({ source: policySource, leader: () => leader }).route("/", addressApi({ source: addressSource })),
   }).catch(async (error: unknown) => {
     // Clients that go on trying would keep the process alive, deaf and dumb.
     await disconnect();

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { parseArguments } from "../../controller/config.ts";
-import { controllerErrorCodes } from "../../controller/index.ts";
+import { auditCodes, controllerErrorCodes } from "../../controller/index.ts";
 import { createMetrics as createControllerMetrics } from "../../controller/serve/metrics.ts";
 import { addressPoolSpec, addressPoolStatus, kubeErrorCodes } from "../../kube/index.ts";
 import { program } from "../../lab/commands/program.ts";
@@ -92,6 +92,12 @@ describe("docs/metrics.md", () => {
     const names = ours(metrics.registry.getMetricsAsArray(), /^$/);
     await server.close();
     expect(firstCells(document, "## Agent").sort()).toEqual(names.sort());
+  });
+});
+
+describe("docs/addresses.md", () => {
+  it("has everything that an audit may find, and nothing else", () => {
+    expect(firstCells(read("docs/addresses.md"), "## Audit").sort()).toEqual(Object.keys(auditCodes).sort());
   });
 });
 
