@@ -98,7 +98,9 @@ export class SubnetPodBundle implements PodPort {
     // One list for both columns: what the port may send is what it is reached at. Its own come first: DHCP gives those.
     const addresses = [[reservation.mac, ...own, ...others].join(" ")];
     const dhcp = (family: 4 | 6): string | undefined =>
-      on.dhcp && own.some((address) => address.includes(":") === (family === 6))
+      on.dhcp &&
+      on.networks.some((network) => network.family === family) &&
+      own.some((address) => address.includes(":") === (family === 6))
         ? dhcpOptionsUuid(subnetSwitchOwner(on), family)
         : undefined;
     const [dhcp4, dhcp6] = [dhcp(4), dhcp(6)];

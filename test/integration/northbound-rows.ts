@@ -9,6 +9,9 @@ import {
 } from "@ovenbird/controller";
 import { northboundCapabilities } from "@ovenbird/ovsdb-schemas";
 import { type Client, createClient, type UntypedModel, type UntypedRow } from "ovsdb-client-ts";
+import { reservedRows, restoredRouterPorts } from "../../controller/engine.ts";
+import { readSubnetClaims } from "../../controller/ipam/subnet-restore.ts";
+import type { StateEvent } from "../../controller/state/state-event.ts";
 import { policyLayout } from "../../controller/translate/policy-layout.ts";
 import { network, type SmallCluster } from "./small-cluster.ts";
 
@@ -63,21 +66,17 @@ export async function fromScratch(server: Database, cluster: SmallCluster): Prom
   await client.ready();
   const tables = managedTables(client.schema);
   const replica = await client.replicate(replicaSpec(tables));
-  const { nodes, namespaces, pods, services, endpointSlices } = cluster.records();
+  const { nodes, namespaces, pods, services, endpointSlices, own } = cluster.records();
   const ipam = createIpam(network);
-  ipam.restore({
-    rows: [...replica.table("Logical_Switch_Port").values()]
-      .filter((row) => isOurs("Logical_Switch_Port", row))
-      .map((row) => ({
-        owner: (row.external_ids as ReadonlyMap<string, string>).get(ownerKey) ?? "",
-        addresses: [...(row.addresses as ReadonlySet<string>)],
-        uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
-      })),
-    nodes,
-    pods,
-  });
+  const reserved = reservedRows(replica);
+  ipam.restore({ rows: reserved, nodes, pods });
   const layout = policyLayout(northboundCapabilities(client.schema));
   const graph = createGraph({ network, ipam, report: () => {}, previousBackends: backendsIn(replica), layout });
+  for (const { kind, object } of own) {
+    graph.apply({ kind, change: "upsert", key: object.key, object } as StateEvent);
+  }
+  const routerPorts = restoredRouterPorts(replica);
+  graph.restoreSubnets(readSubnetClaims(network, { rows: reserved, routerPorts, pods }));
   for (const object of pods) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
   for (const object of namespaces) graph.apply({ kind: "namespace", change: "upsert", key: object.key, object });
   for (const object of nodes) graph.apply({ kind: "node", change: "upsert", key: object.key, object });

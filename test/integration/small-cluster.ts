@@ -12,15 +12,36 @@ import {
   type ServiceRecord,
 } from "@ovenbird/controller";
 import type { ReflectorEvent } from "@ovenbird/kube";
+import { type IpPoolRecord, projectIpPool } from "../../controller/state/ip-pool.ts";
+import { projectSubnet, type SubnetRecord } from "../../controller/state/subnet.ts";
+import { projectTenant, type TenantRecord } from "../../controller/state/tenant.ts";
 
 /** Blocks of eight addresses, so that they run out. */
 const parsed = parseNetworkConfig({ clusterCidr: "10.1.0.0/24,fd01::/112", nodePrefix: "29,120" });
 if (parsed.kind !== "valid") throw new Error(JSON.stringify(parsed.problems));
 export const network = parsed.network;
 
-export const kinds = ["node", "namespace", "pod", "service", "endpointSlice"] as const;
+export const kinds = ["node", "namespace", "tenant", "subnet", "ipPool", "pod", "service", "endpointSlice"] as const;
 export type Kind = (typeof kinds)[number];
-export type AnyRecord = NodeRecord | NamespaceRecord | PodRecord | ServiceRecord | EndpointSliceRecord;
+export type AnyRecord =
+  | NodeRecord
+  | NamespaceRecord
+  | PodRecord
+  | ServiceRecord
+  | EndpointSliceRecord
+  | TenantRecord
+  | SubnetRecord
+  | IpPoolRecord;
+
+/** Kinds of Ovenbird's own, and how they are read. */
+const projections = { tenant: projectTenant, subnet: projectSubnet, ipPool: projectIpPool } as const;
+export type OwnKind = keyof typeof projections;
+
+interface SmallResource {
+  readonly uid: string;
+  readonly createdAt: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
 export type AnyEvent = ReflectorEvent<AnyRecord>;
 
 interface SmallPod {
@@ -28,6 +49,8 @@ interface SmallPod {
   readonly nodeName: string | undefined;
   readonly phase: string;
   readonly hostNetwork: boolean;
+  /** What it asks for. */
+  readonly asks: Readonly<Record<string, string>>;
   annotation: string | undefined;
 }
 
@@ -71,7 +94,13 @@ export interface SmallCluster {
   /** Creates the pod, or changes the one that is there when `sameUid`. */
   setPod(
     key: string,
-    pod: { nodeName: string | undefined; phase?: string; hostNetwork?: boolean },
+    pod: {
+      nodeName: string | undefined;
+      phase?: string;
+      hostNetwork?: boolean;
+      /** Annotations. */
+      asks?: Readonly<Record<string, string>>;
+    },
     sameUid?: boolean,
   ): void;
   deletePod(key: string): void;
@@ -79,6 +108,9 @@ export interface SmallCluster {
   deleteService(key: string): void;
   setSlice(key: string, slice: SmallSlice): void;
   deleteSlice(key: string): void;
+  /** @param createdAt of a new one; which is the older of two counts */
+  setOwn(kind: OwnKind, name: string, spec: Readonly<Record<string, unknown>>, createdAt?: string): void;
+  deleteOwn(kind: OwnKind, name: string): void;
   annotate(kind: "pod" | "node", key: string, uid: string, text: string): void;
   /** Everything as it is now. */
   records(): {
@@ -87,6 +119,7 @@ export interface SmallCluster {
     pods: PodRecord[];
     services: ServiceRecord[];
     endpointSlices: EndpointSliceRecord[];
+    own: { readonly kind: OwnKind; readonly object: TenantRecord | SubnetRecord | IpPoolRecord }[];
   };
   /** Tells the watch about an object again, though nothing changed. */
   repeat(kind: Kind, key: string): void;
@@ -98,7 +131,13 @@ export function createSmallCluster(): SmallCluster {
   const pods = new Map<string, SmallPod>();
   const services = new Map<string, { readonly uid: string; readonly service: SmallService }>();
   const slices = new Map<string, SmallSlice>();
-  const pending: Record<Kind, AnyEvent[]> = { node: [], namespace: [], pod: [], service: [], endpointSlice: [] };
+  const own: Readonly<Record<OwnKind, Map<string, SmallResource>>> = {
+    tenant: new Map(),
+    subnet: new Map(),
+    ipPool: new Map(),
+  };
+  const ownKinds = Object.keys(own) as OwnKind[];
+  const pending = Object.fromEntries(kinds.map((kind) => [kind, [] as AnyEvent[]])) as Record<Kind, AnyEvent[]>;
   let uids = 0;
   const nextUid = (): string => {
     uids += 1;
@@ -126,9 +165,9 @@ export function createSmallCluster(): SmallCluster {
     return projectNode({ metadata: { name, uid, labels, annotations }, status });
   }
 
-  function podRecord(key: string, { uid, nodeName, phase, hostNetwork, annotation }: SmallPod): PodRecord {
+  function podRecord(key: string, { uid, nodeName, phase, hostNetwork, asks, annotation }: SmallPod): PodRecord {
     const [namespace, name] = key.split("/");
-    const annotations = annotation === undefined ? {} : { "ovenbird.io/network": annotation };
+    const annotations = annotation === undefined ? asks : { ...asks, "ovenbird.io/network": annotation };
     return projectPod({
       metadata: { namespace, name, uid, annotations },
       spec: { nodeName, hostNetwork },
@@ -161,6 +200,10 @@ export function createSmallCluster(): SmallCluster {
     });
   }
 
+  function ownRecord(kind: OwnKind, name: string, { uid, createdAt, spec }: SmallResource) {
+    return projections[kind]({ metadata: { name, uid, creationTimestamp: createdAt, generation: 1 }, spec });
+  }
+
   function recordOf(kind: Kind, key: string): AnyRecord | undefined {
     const node = nodes.get(key);
     const pod = pods.get(key);
@@ -177,6 +220,10 @@ export function createSmallCluster(): SmallCluster {
         return service && serviceRecord(key, service);
       case "endpointSlice":
         return slice && sliceRecord(key, slice);
+      default: {
+        const resource = own[kind].get(key);
+        return resource && ownRecord(kind, key, resource);
+      }
     }
   }
 
@@ -205,7 +252,7 @@ export function createSmallCluster(): SmallCluster {
     deleteNamespace(name) {
       if (namespaces.delete(name)) tell("namespace", name);
     },
-    setPod(key, { nodeName, phase = "Pending", hostNetwork = false }, sameUid = false) {
+    setPod(key, { nodeName, phase = "Pending", hostNetwork = false, asks = {} }, sameUid = false) {
       const before = pods.get(key);
       const kept = sameUid && before !== undefined ? before : undefined;
       pods.set(key, {
@@ -214,6 +261,7 @@ export function createSmallCluster(): SmallCluster {
         nodeName: kept?.nodeName ?? nodeName,
         phase,
         hostNetwork: kept?.hostNetwork ?? hostNetwork,
+        asks: kept?.asks ?? asks,
         annotation: kept?.annotation,
       });
       tell("pod", key);
@@ -235,6 +283,14 @@ export function createSmallCluster(): SmallCluster {
     deleteSlice(key) {
       if (slices.delete(key)) tell("endpointSlice", key);
     },
+    setOwn(kind, name, spec, createdAt = "2026-01-01T00:00:00Z") {
+      const before = own[kind].get(name);
+      own[kind].set(name, { uid: before?.uid ?? nextUid(), createdAt: before?.createdAt ?? createdAt, spec });
+      tell(kind, name);
+    },
+    deleteOwn(kind, name) {
+      if (own[kind].delete(name)) tell(kind, name);
+    },
     annotate(kind, key, uid, text) {
       const object = (kind === "pod" ? pods : nodes).get(key);
       if (object === undefined || object.uid !== uid) return;
@@ -247,6 +303,9 @@ export function createSmallCluster(): SmallCluster {
       pods: [...pods].map(([key, pod]) => podRecord(key, pod)),
       services: [...services].map(([key, service]) => serviceRecord(key, service)),
       endpointSlices: [...slices].map(([key, slice]) => sliceRecord(key, slice)),
+      own: ownKinds.flatMap((kind) =>
+        [...own[kind]].map(([name, resource]) => ({ kind, object: ownRecord(kind, name, resource) })),
+      ),
     }),
     repeat: tell,
   };

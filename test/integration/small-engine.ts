@@ -14,6 +14,9 @@ import {
 import type { ReflectorEvent } from "@ovenbird/kube";
 import { type Client, createClient, type Lock, type Replica, type UntypedModel } from "ovsdb-client-ts";
 import { Subject } from "rxjs";
+import type { IpPoolRecord } from "../../controller/state/ip-pool.ts";
+import type { SubnetRecord } from "../../controller/state/subnet.ts";
+import type { TenantRecord } from "../../controller/state/tenant.ts";
 import type { Database } from "./northbound-rows.ts";
 import { type AnyEvent, type Kind, kinds, network, type SmallCluster } from "./small-cluster.ts";
 
@@ -60,6 +63,9 @@ export async function startSmallEngine(
     pod: new Subject(),
     service: new Subject(),
     endpointSlice: new Subject(),
+    tenant: new Subject(),
+    subnet: new Subject(),
+    ipPool: new Subject(),
   };
   const operations: string[] = [];
   const drifts: string[] = [];
@@ -77,6 +83,9 @@ export async function startSmallEngine(
       pods: subjects.pod as unknown as Subject<ReflectorEvent<PodRecord>>,
       services: subjects.service as unknown as Subject<ReflectorEvent<ServiceRecord>>,
       endpointSlices: subjects.endpointSlice as unknown as Subject<ReflectorEvent<EndpointSliceRecord>>,
+      tenants: subjects.tenant as unknown as Subject<ReflectorEvent<TenantRecord>>,
+      subnets: subjects.subnet as unknown as Subject<ReflectorEvent<SubnetRecord>>,
+      ipPools: subjects.ipPool as unknown as Subject<ReflectorEvent<IpPoolRecord>>,
     },
     listener: {
       operation: (table, kind) => operations.push(`${kind} ${table}`),
@@ -92,10 +101,11 @@ export async function startSmallEngine(
     },
   });
   // A fresh list: what was pending is in it.
-  const { nodes, namespaces, pods, services, endpointSlices } = cluster.records();
+  const { nodes, namespaces, pods, services, endpointSlices, own } = cluster.records();
   for (const kind of kinds) cluster.pending[kind].length = 0;
   for (const object of nodes) subjects.node.next({ kind: "upsert", key: object.key, object });
   for (const object of namespaces) subjects.namespace.next({ kind: "upsert", key: object.key, object });
+  for (const { kind, object } of own) subjects[kind].next({ kind: "upsert", key: object.key, object });
   for (const object of pods) subjects.pod.next({ kind: "upsert", key: object.key, object });
   for (const object of services) subjects.service.next({ kind: "upsert", key: object.key, object });
   for (const object of endpointSlices) subjects.endpointSlice.next({ kind: "upsert", key: object.key, object });
