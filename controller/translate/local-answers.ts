@@ -24,48 +24,66 @@ export interface LocalEndpoints {
   readonly backends: readonly string[];
 }
 
-/** `{ 8080 → 10.244.0.5, 10.244.0.6 }` */
-function addressesByPort(backends: readonly string[]): Map<string, string[]> {
-  const byPort = new Map<string, string[]>();
-  for (const text of new Set(backends)) {
-    const colon = text.lastIndexOf(":");
-    const address = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-    const port = text.slice(colon + 1);
-    byPort.set(port, [...(byPort.get(port) ?? []), address]);
-  }
-  return byPort;
+interface Endpoint {
+  readonly address: string;
+  readonly port: string;
+}
+
+function endpointOf(text: string): Endpoint {
+  const colon = text.lastIndexOf(":");
+  return { address: text.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: text.slice(colon + 1) };
+}
+
+/** What comes from these: `ip4.src == 10.244.0.5 && tcp.src == 8080`. */
+function sourcesText(endpoints: readonly Endpoint[], family: Family, protocol: Protocol): string {
+  const byPort = Map.groupBy(endpoints, ({ port }) => port);
+  const sources = [...byPort].map(([port, ofPort]) => {
+    const addresses = ofPort.map(({ address }) => address);
+    return `ip${family}.src == ${oneOf(addresses)} && ${protocol}.src == ${port}`;
+  });
+  return sources.length === 1 ? (sources[0] ?? "") : `(${sources.map((source) => `(${source})`).join(" || ")})`;
 }
 
 /**
  * The way back to a node that asked for a NodePort whose external traffic policy is Local, for itself or for one of its
  * pods: its address stays as it is, and the router would send the answer to that node over the management port, past
  * the gateway that has to put the NodePort's address back. A node that reaches a pod without a NodePort asks from its
- * management address, so nothing else answers to a node's address from an endpoint's port.
+ * management address, so nothing else answers to a node's address from an endpoint's port. Pods of subnets come to the router
+ * by other ports than the node's switch, whichever they are.
  */
 export function localAnswers(
   network: NetworkConfig,
   owner: Owner,
   { node: name, family, protocol, backends }: LocalEndpoints,
   { management }: ServiceNode,
-): { readonly row: DesiredRow; readonly membership: Membership } | undefined {
+): readonly { readonly row: DesiredRow; readonly membership: Membership }[] {
   const address = management.find((candidate) => isIP(candidate) === family);
   const block = address === undefined ? undefined : locate(network, address)?.block;
-  if (block === undefined) return undefined;
+  if (block === undefined) return [];
   const gateway = nodeFamilies(network, block).find((candidate) => candidate.family === family)?.gatewayOnJoin;
-  if (gateway === undefined) return undefined;
-  const ip = `ip${family}`;
-  const sources = [...addressesByPort(backends)].map(
-    ([port, addresses]) => `${ip}.src == ${oneOf(addresses)} && ${protocol}.src == ${port}`,
-  );
-  const row = desiredRow("Logical_Router_Policy", owner, `answer.${name}.${protocol}.ipv${family}`, {
-    priority,
-    match: [
-      `is_chassis_resident("${managementPort(name)}") && inport == "${tenantToSwitch(defaultTenant, name)}"`,
-      `${ip}.dst == $${nodeAddressSet(family)}`,
-      sources.length === 1 ? sources[0] : `(${sources.map((source) => `(${source})`).join(" || ")})`,
-    ].join(" && "),
-    action: "reroute",
-    nexthops: [gateway],
-  });
-  return { row, membership: tenantRouterPolicy(row) };
+  if (gateway === undefined) return [];
+  const endpoints = [...new Set(backends)].map(endpointOf);
+  const isOnNode = ({ address: own }: Endpoint): boolean => locate(network, own) !== undefined;
+  const answers = (part: string, resident: string, own: readonly Endpoint[]) => {
+    if (own.length === 0) return [];
+    const row = desiredRow("Logical_Router_Policy", owner, `${part}.${name}.${protocol}.ipv${family}`, {
+      priority,
+      match: [resident, `ip${family}.dst == $${nodeAddressSet(family)}`, sourcesText(own, family, protocol)].join(
+        " && ",
+      ),
+      action: "reroute",
+      nexthops: [gateway],
+    });
+    return [{ row, membership: tenantRouterPolicy(row) }];
+  };
+  const resident = `is_chassis_resident("${managementPort(name)}")`;
+  const ofSubnets = endpoints.filter((endpoint) => !isOnNode(endpoint));
+  return [
+    ...answers(
+      "answer",
+      `${resident} && inport == "${tenantToSwitch(defaultTenant, name)}"`,
+      endpoints.filter(isOnNode),
+    ),
+    ...answers("answer.subnets", resident, ofSubnets),
+  ];
 }

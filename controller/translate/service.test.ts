@@ -307,6 +307,14 @@ describe("from outside", () => {
     expect(groups(outcome, "answer.n1.tcp.ipv4")).toEqual(["router"]);
   });
 
+  it("externalTrafficPolicy Local has pods of subnets answer by whichever port they come to the router", () => {
+    const slice = sliceOf([onNode("n1", "100.81.0.2")]);
+    const outcome = translate(serviceOf({ ...balancer, externalTrafficPolicy: "Local" }, ingress), [slice]);
+    expect(row(outcome, "answer.subnets.n1.tcp.ipv4").columns.match).toBe(
+      'is_chassis_resident("management.n1") && ip4.dst == $default.nodes.ipv4 && ip4.src == 100.81.0.2 && tcp.src == 8080',
+    );
+  });
+
   it("source ranges take ingress IPs off the switches, and policies drop who may not", () => {
     const ranges = { loadBalancerSourceRanges: ["10.0.0.0/8", "192.168.0.1/24"] };
     const outcome = translate(serviceOf({ ...balancer, ...ranges }, ingress), [two]);

@@ -243,10 +243,10 @@ export function serviceBundle(
   const owner = serviceOwner(service.key);
   for (const endpoints of answering.values()) {
     const node = nodes.node(endpoints.node);
-    const answer = node && localAnswers(network, owner, endpoints, node);
-    if (answer === undefined) continue;
-    rows.push(answer.row);
-    memberships.push(answer.membership);
+    for (const answer of node === undefined ? [] : localAnswers(network, owner, endpoints, node)) {
+      rows.push(answer.row);
+      memberships.push(answer.membership);
+    }
   }
   if (service.sourceRanges !== undefined) {
     const policies = sourceRangePolicies(service, restrictedAddresses(vips));

@@ -9,6 +9,12 @@ import { createTenant } from "./same-addresses.ts";
 
 /** Every line of what Services promise, with clients and backends in a tenant's subnet: the same as outside of tenants. */
 
+/** But for these, which docs/services.md tells. */
+const otherwise: Readonly<Record<string, Partial<Row["cells"]>>> = {
+  "loadBalancerSourceRanges with the client": { "pod, same node": "silence", "pod, other node": "silence" },
+};
+const rowsInTenant = rows.map((row): Row => ({ ...row, cells: { ...row.cells, ...otherwise[row.name] } }));
+
 let lab: Lab;
 let cluster: Cluster;
 let scene: Scene;
@@ -21,9 +27,9 @@ beforeAll(async () => {
   scene = await setScene(lab, cluster);
   await createServices(scene);
   const measure = async (row: Row) => results.set(row, await measureRow(scene, row));
-  await Promise.all(rows.filter(({ stage }) => stage === undefined).map(measure));
-  for (const row of rows) if (row.stage !== undefined) await measure(row);
-  console.info(tableOf(rows, (row, vantage) => results.get(row)?.get(vantage) ?? "not measured"));
+  await Promise.all(rowsInTenant.filter(({ stage }) => stage === undefined).map(measure));
+  for (const row of rowsInTenant) if (row.stage !== undefined) await measure(row);
+  console.info(tableOf(rowsInTenant, (row, vantage) => results.get(row)?.get(vantage) ?? "not measured"));
 });
 
 afterAll(async () => {
@@ -38,7 +44,7 @@ describe("inside a tenant, a service", () => {
     expect(scene.podAddress("b1", "ipv6")).toMatch(/^fd97:/);
   });
 
-  it.each(rows)("$name", (row) => {
+  it.each(rowsInTenant)("$name", (row) => {
     expect(Object.fromEntries(results.get(row) ?? [])).toEqual(row.cells);
   });
 });
