@@ -1,4 +1,4 @@
-import type { KubeObject } from "./object.ts";
+import type { JsonObject, KubeObject } from "./object.ts";
 import type { Cause } from "./status.ts";
 import type { Bucket } from "./storage/bucket.ts";
 import type { FieldsOf } from "./storage/entry.ts";
@@ -65,6 +65,8 @@ export interface Kind {
   /** Checks what was sent before anything else looks at it: unknown fields and wrong types. */
   readonly decode?: (object: KubeObject, options: { readonly strict: boolean }) => DecodeResult;
   readonly columns?: readonly Column[];
+  /** In OpenAPI v3, for `kubectl explain`. */
+  readonly schema?: JsonObject;
   /** Deletion answers with the object instead of a Status. */
   readonly returnsDeleted?: boolean;
   /** Seconds a deletion has to wait for, when the client doesn't say (pods). */

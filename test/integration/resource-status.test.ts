@@ -19,6 +19,7 @@ import type { ObjectProblem } from "../../controller/state/object-problem.ts";
 import { projectSubnet } from "../../controller/state/subnet.ts";
 import { projectTenant } from "../../controller/state/tenant.ts";
 import { createResourceStatus, type ResourceStatus } from "../../controller/status/resource-status.ts";
+import { createContractClient } from "../../lab/api/contract/client.ts";
 import { type ServerUnderTest, startEmbeddedServer } from "../../lab/api/contract/server.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "deploy", "crds");
@@ -248,6 +249,28 @@ describe("Ovenbird's own kinds", () => {
     for (const { metadata, status } of (await client.list<Resource>(customResourceDefinitions)).items) {
       const rules = status?.conditions?.find(({ type }) => type === "ValidationRulesEvaluated");
       expect(rules, metadata?.name).toBeUndefined();
+    }
+  });
+
+  it("are explained and listed by kubectl", async () => {
+    const api = createContractClient(server.kubeconfig);
+    try {
+      const explained = await api.kubectl(["explain", "subnet.spec.egress.mode"]);
+      expect(explained.stderr).toBe("");
+      expect(explained.stdout).toMatch(/Node: translated to the address of the pod's node/);
+      await make("Subnet", "blue", flat);
+      const { stdout } = await api.kubectl(["get", "subnets"]);
+      expect(stdout.split("\n")[0]?.split(/ {2,}/).slice(0, 6)).toEqual([
+        "NAME",
+        "READY",
+        "REASON",
+        "TENANT",
+        "MODE",
+        "CIDRS",
+      ]);
+      expect(stdout).toMatch(/blue .* default +Cluster +\["10\.1\.0\.0\/16"\]/);
+    } finally {
+      api.close();
     }
   });
 });

@@ -100,6 +100,7 @@ export function customKinds(definition: KubeObject): readonly Kind[] {
         },
         validateUpdate: (object, old) => brokenRules(schema, json(object), json(old)),
         columns: columnsOf(version),
+        schema,
       };
     });
 }

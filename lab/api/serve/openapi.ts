@@ -1,15 +1,19 @@
+import { createHash } from "node:crypto";
 import type { Registry } from "../registry.ts";
 import type { Resource } from "../resource.ts";
 
 /**
  * OpenAPI v3, as much as clients need of it: kubectl looks whether PATCH of a kind takes `fieldValidation` and then
- * leaves validation to the server. `/openapi/v2` is asked for as protobuf only, where an empty document is valid.
+ * leaves validation to the server, and what `kubectl explain` says of custom resources. `/openapi/v2` is asked for as protobuf only, where an empty document is valid.
  */
 export function openapiIndex(registry: Registry) {
+  // By it clients know whether what they keep is still so.
+  const content = registry.all().map(({ kind, version, schema }) => [kind, version, schema]);
+  const hash = createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 32);
   const paths = registry.groups().flatMap(({ name, versions }) =>
     versions.map((version) => {
       const path = name === "" ? `api/${version}` : `apis/${name}/${version}`;
-      return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${registry.all().length}` }];
+      return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }];
     }),
   );
   return { paths: Object.fromEntries(paths) };
@@ -57,9 +61,8 @@ export function openapiDocument(registry: Registry, group: string, version: stri
   const schemas = served.map((resource) => [
     definitionName(resource),
     {
-      type: "object",
+      ...(resource.schema ?? { type: "object", "x-kubernetes-preserve-unknown-fields": true }),
       "x-kubernetes-group-version-kind": [{ group, kind: resource.kind, version }],
-      "x-kubernetes-preserve-unknown-fields": true,
     },
   ]);
   return {
