@@ -1,4 +1,4 @@
-import { type Cidr, cidrOf, contains, type Family, parseAddress, parseAddressWithPrefix } from "../ipam/address.ts";
+import { type Address, cidrOf, contains, type Family, parseAddress, parseAddressWithPrefix } from "../ipam/address.ts";
 import type { NodeTopology } from "./node-topology.ts";
 
 /**
@@ -10,11 +10,17 @@ export interface OutletNetwork {
   readonly key: string;
   readonly physicalNetwork: string;
   /** IPv4 first. */
-  readonly networks: readonly Cidr[];
+  readonly networks: readonly OutletCidr[];
   /** The next hops to the world, at most one per family, IPv4 first. */
   readonly nextHops: readonly string[];
   /** Sorted by name. */
   readonly nodes: readonly OutletNode[];
+}
+
+export interface OutletCidr {
+  readonly family: Family;
+  readonly text: string;
+  readonly prefixLength: number;
 }
 
 export interface OutletNode {
@@ -30,6 +36,11 @@ export function nextHopOf({ nextHops }: OutletNetwork, family: Family): string |
   return nextHops.find((address) => familyOf(address) === family);
 }
 
+function isWithin(network: string, address: Address): boolean {
+  const parsed = parseAddressWithPrefix(network);
+  return parsed !== undefined && contains(cidrOf(parsed, parsed.prefixLength), address);
+}
+
 /** The first network in which all addresses lie. */
 export function outletNetworkOf(
   networks: readonly OutletNetwork[],
@@ -37,7 +48,7 @@ export function outletNetworkOf(
 ): OutletNetwork | undefined {
   const parsed = addresses.map(parseAddress);
   return networks.find((outlet) =>
-    parsed.every((address) => address !== undefined && outlet.networks.some((cidr) => contains(cidr, address))),
+    parsed.every((address) => address !== undefined && outlet.networks.some(({ text }) => isWithin(text, address))),
   );
 }
 
@@ -48,14 +59,16 @@ export function outletNetworkOf(
 export function outletNetworks(nodes: Iterable<NodeTopology>): readonly OutletNetwork[] {
   const found = new Map<
     string,
-    { physicalNetwork: string; networks: Cidr[]; nextHops: string[]; nodes: OutletNode[] }
+    { physicalNetwork: string; networks: OutletCidr[]; nextHops: string[]; nodes: OutletNode[] }
   >();
   for (const { name, chassis } of nodes) {
     const { gateway } = chassis ?? {};
     if (chassis === undefined || gateway === undefined) continue;
     const networks = ([4, 6] as const).flatMap((family) => {
       const address = gateway.addresses.map(parseAddressWithPrefix).find((candidate) => candidate?.family === family);
-      return address === undefined ? [] : [cidrOf(address, address.prefixLength)];
+      if (address === undefined) return [];
+      const { prefixLength } = address;
+      return [{ family, text: cidrOf(address, prefixLength).text, prefixLength }];
     });
     const nextHops = [...gateway.nextHops].sort((one, other) => familyOf(one) - familyOf(other));
     const id = JSON.stringify([gateway.physicalNetwork, networks.map(({ text }) => text), nextHops]);
