@@ -8,7 +8,7 @@ import { hastenFailover } from "./apply/failover-detection.ts";
 import { ownerNameOf } from "./apply/owner.ts";
 import { createEndpointTriggers } from "./endpoint-triggers.ts";
 import { createGraph, type Graph } from "./graph/graph.ts";
-import type { ResourceConditions, ResourceKind, ResourceOutlook } from "./graph/resource-conditions.ts";
+import type { ResourceConditions, ResourceKind } from "./graph/resource-conditions.ts";
 import { createIpam, type Ipam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
@@ -198,7 +198,6 @@ export function createEngine(options: EngineOptions): Engine {
     previousPolicies: () => policiesIn(replica),
     layout: policyLayout(northboundCapabilities(client.schema)),
   });
-  const outlook: Partial<ResourceOutlook> = graph as Graph & Partial<ResourceOutlook>;
   const { nodes, pods, namespaces, services, policies } = graph.model;
   /** The chassis that each node named last: an annotation that is lost or garbled doesn't mean that the chassis is gone. */
   const chassisOfNode = new Map<string, string>();
@@ -261,7 +260,7 @@ export function createEngine(options: EngineOptions): Engine {
     const record = pods.get(key);
     // Before all is known nobody is refused.
     if (record === undefined || !synced) return undefined;
-    const problem = outlook.podRefusal?.(key);
+    const problem = graph.podRefusal(key);
     if (problem === undefined) {
       return record.refusedAnnotation === undefined ? undefined : { uid: record.uid, text: undefined };
     }
@@ -322,8 +321,8 @@ export function createEngine(options: EngineOptions): Engine {
         listener.retry?.(error, 0);
       });
     }
-    for (const { kind, key } of outlook.takeChangedConditions?.() ?? []) listener.resource?.(kind, key);
-    for (const key of outlook.takeChangedRefusals?.() ?? []) announceIfNeeded("refusal", key);
+    for (const { kind, key } of graph.takeChangedConditions()) listener.resource?.(kind, key);
+    for (const key of graph.takeChangedRefusals()) announceIfNeeded("refusal", key);
   }
 
   /**
@@ -470,7 +469,7 @@ export function createEngine(options: EngineOptions): Engine {
     podAnnouncement,
     nodeAnnouncement,
     refusalAnnouncement,
-    conditions: (kind, key) => outlook.conditions?.(kind, key),
+    conditions: (kind, key) => graph.conditions(kind, key),
     uidOf: (kind, key) => recordOf(kind, key)?.uid,
     applyOutlet(port, systemId) {
       graph.applyOutlet(port, systemId);
