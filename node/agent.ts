@@ -111,6 +111,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let management: ManagementPort | undefined;
   let gateway: Gateway | undefined;
   let providerNetworks: ProviderNetworks | undefined;
+  let secondLook: NodeJS.Timeout | undefined;
   let leftoversRemoved = false;
   let listening = false;
   let patient = true;
@@ -178,6 +179,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         },
         networks: networks.networks,
         report: networks.report,
+        lookAgain: (afterMs) => {
+          clearTimeout(secondLook);
+          secondLook = setTimeout(() => providerNetworksTask.trigger(), afterMs);
+        },
         logger,
       });
       gatewayTask.trigger();
@@ -494,6 +499,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ready: firstReady.promise,
     async stop() {
       clearTimeout(patience);
+      clearTimeout(secondLook);
       alarms.stop();
       stopping.abort(new Error("the agent is stopping"));
       for (const stopWatch of stopWatches) stopWatch();

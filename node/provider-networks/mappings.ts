@@ -68,6 +68,12 @@ function merged(list: string | undefined, own: ReadonlySet<string>, wanted: Read
   return [...kept, ...[...missing].map(([key, value]) => `${key}:${value}`)].join(",");
 }
 
+/**
+ * A provider network as this chassis has it in `ovn-bridge-mappings`, and as the localnet ports of its node's switches name it. No
+ * other chassis has it: there what is for this node's pods takes the tunnel.
+ */
+export const mappedName = (network: string, systemId: string): string => `${network}.${systemId}`;
+
 /** A locally administered address that follows from chassis and network. */
 export function chassisMac(systemId: string, network: string): string {
   const hash = createHash("sha256").update(`${systemId}/${network}`).digest("hex");

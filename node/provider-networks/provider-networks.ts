@@ -24,13 +24,15 @@ import {
 import { makeBridge, removeBridge, setBondMode } from "./bridge.ts";
 import { settleOnBridge, settleOnUplink } from "./host-side.ts";
 import { selects } from "./label-selector.ts";
-import { mappingChanges } from "./mappings.ts";
+import { mappedName, mappingChanges } from "./mappings.ts";
 import { bridgeName, networkOfBridge } from "./names.ts";
 import { type Plan, type PlanInputs, planOf, uplinksOn } from "./plan.ts";
 import type { NodeStatus, ProviderNetworkView } from "./provider-network-view.ts";
 
 /** As on the gateway bridge: how long after its start vswitchd may still take a device down and up again, in ms. */
 const settlingMs = 10_000;
+/** How long vswitchd may take to open a new bridge's uplinks before that is told to anybody, in ms. */
+const patienceMs = 3_000;
 /** What the resource's schema takes of a message. */
 const mostCharacters = 1_024;
 /** Each repair is itself a change of links: what can't be repaired must not be tried without end. */
@@ -50,6 +52,8 @@ export interface ProviderNetworksOptions {
   readonly networks: ReadonlyMap<string, ProviderNetworkView>;
   /** Writes what this node says in a network's status; undefined takes it out. */
   readonly report: (network: string, status: NodeStatus | undefined) => Promise<void>;
+  /** Reconciles once more, after so long at most. */
+  readonly lookAgain: (afterMs: number) => void;
   readonly logger: Logger;
 }
 
@@ -73,6 +77,8 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
   let watched: ReadonlySet<string> = new Set();
   /** Whether an uplink was missing, so that any link that comes may be it. */
   let isMissing = false;
+  /** When each bridge was made. */
+  const madeAtMs = new Map<string, number>();
   const settling = new Map<string, { untilMs: number; looks: number; mac: string | undefined }>();
 
   const inputs = (): PlanInputs => ({
@@ -117,6 +123,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       await settleOnUplink(parts, bridge, uplinks);
       await removeBridge(session, bridge);
       settling.delete(bridge.name);
+      madeAtMs.delete(bridge.name);
       logger.info({ network, bridge: bridge.name }, "took the bridge of a provider network away");
       isChanged = true;
     }
@@ -156,6 +163,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
         network: held.map((one) => one.network).reduce(mergeHostNetworks),
       },
     });
+    madeAtMs.set(name, performance.now());
     logger.info(
       { network: network.name, bridge: name, uplinks: links.map((link) => link.name) },
       "made the bridge of a provider network",
@@ -197,7 +205,8 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     return isSettling;
   }
 
-  async function carryOut(network: ProviderNetworkView, plan: Plan): Promise<NodeStatus> {
+  /** @returns undefined when it is too early to say anything */
+  async function carryOut(network: ProviderNetworkView, plan: Plan): Promise<NodeStatus | undefined> {
     if (plan.kind === "refused") return { ready: false, message: plan.message.slice(0, mostCharacters) };
     const interfaces = plan.links.map(({ name }) => name).sort();
     if (plan.kind === "shared") {
@@ -209,6 +218,11 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       else if (network.bondMode !== undefined) await correctBond(bridge, network.bondMode);
     }
     const problem = await settle(plan.bridge, plan.links);
+    const ageMs = performance.now() - (madeAtMs.get(plan.bridge) ?? 0);
+    if (problem !== undefined && ageMs < patienceMs) {
+      options.lookAgain(patienceMs - ageMs);
+      return undefined;
+    }
     const messages = [...(plan.kind === "kept" ? [plan.message] : []), ...(problem === undefined ? [] : [problem])];
     return {
       ready: problem === undefined && interfaces.length > 0,
@@ -230,7 +244,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     if (!row) return;
     const wanted = new Map(
       [...plans].flatMap(([network, plan]) =>
-        plan.kind === "refused" || (plan.kind === "shared" && plan.isMapped) ? [] : [[network, plan.bridge] as const],
+        plan.kind === "refused" ? [] : [[mappedName(network, options.systemId), plan.bridge] as const],
       ),
     );
     const { insert, remove } = mappingChanges(row.external_ids, options.systemId, wanted);
@@ -249,11 +263,14 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       if (await takeAway(plans)) plans = plansOf(labels);
       const failures: unknown[] = [];
       const statuses = new Map<string, NodeStatus>();
+      const early = new Set<string>();
       for (const [name, plan] of plans) {
         const network = networks.get(name);
         if (network === undefined) continue;
         try {
-          statuses.set(name, await carryOut(network, plan));
+          const status = await carryOut(network, plan);
+          if (status === undefined) early.add(name);
+          else statuses.set(name, status);
         } catch (error) {
           failures.push(error);
           const message = error instanceof Error ? error.message : String(error);
@@ -269,6 +286,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       isMissing = [...plans.values()].some(({ kind }) => kind === "refused" || kind === "kept");
       for (const network of networks.values()) {
         const status = statuses.get(network.name);
+        if (early.has(network.name)) continue;
         if (!isDeepStrictEqual(status, network.status)) await options.report(network.name, status);
       }
       if (failures.length > 0) throw failures[0];
