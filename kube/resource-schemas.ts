@@ -106,6 +106,17 @@ export const cannotChange = (what: string): CelRule => ({
   message: `${what} can't be changed; make another object`,
 });
 
+/** Of a list of at most two. */
+export const canOnlyGrow = (what: string): CelRule => ({
+  rule: "self[0] == oldSelf[0] && (size(oldSelf) < 2 || (size(self) > 1 && self[1] == oldSelf[1]))",
+  message: `${what} can be added for the other family, but not changed or removed; make another object`,
+});
+/** What may be absent is there from the beginning, or never. */
+export const staysAbsent = (field: string): CelRule => ({
+  rule: `has(self.${field}) == has(oldSelf.${field})`,
+  message: `${field} can't be added or removed; make another object`,
+});
+
 export const column = (name: string, type: "string" | "integer" | "boolean" | "date", jsonPath: string) => ({
   name,
   type,

@@ -6,6 +6,7 @@ import {
   addressText,
   ageColumn,
   cannotChange,
+  canOnlyGrow,
   cidrText,
   column,
   conditions,
@@ -18,6 +19,7 @@ import {
   reasonColumn,
   rules,
   setOf,
+  staysAbsent,
   vlanNumber,
 } from "./resource-schemas.ts";
 
@@ -66,13 +68,18 @@ export const subnetSpec = z
       .describe(
         "PerNode: each node has a block of it. Cluster: one switch over all nodes, so that a pod keeps its address when it moves. Underlay: pods are in a physical network. Can't be changed.",
       ),
-    cidrs: setOf(cidrText, 2).min(1).describe("Its networks, at most one per family."),
+    cidrs: setOf(cidrText, 2)
+      .min(1)
+      .meta({ "x-kubernetes-list-type": "set", ...rules(canOnlyGrow("networks")) })
+      .describe("Its networks, at most one per family; one of the other family can be added, none changed."),
     gateways: setOf(addressText, 2)
+      .meta({ "x-kubernetes-list-type": "set", ...rules(canOnlyGrow("gateways")) })
       .optional()
       .describe(
         "The router's address in each network, the first one where absent. Of Underlay: the physical router's.",
       ),
     nodePrefixLengths: listOf(z.int().min(8).max(120), 2)
+      .meta(rules(canOnlyGrow("nodePrefixLengths")))
       .optional()
       .describe("Of PerNode: prefix lengths of a node's blocks in the order of `cidrs`; 24 and 64 where absent."),
     excluded: setOf(rangeText, 256)
@@ -113,6 +120,8 @@ export const subnetSpec = z
         rule: "!has(self.gateways) || size(self.gateways) == size(self.cidrs)",
         message: "gateways are one for each of cidrs",
       },
+      staysAbsent("gateways"),
+      staysAbsent("nodePrefixLengths"),
       {
         rule: "self.mode != 'PerNode' || !has(self.statefulSets) || self.statefulSets == 'Forget'",
         message: "pods keep no addresses in mode PerNode, where each node has its own",

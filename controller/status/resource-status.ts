@@ -56,7 +56,7 @@ export function createResourceStatus(options: ResourceStatusOptions): ResourceSt
   let closed = false;
 
   const stateOf = ({ kind, record }: Known): ResourceConditions | undefined =>
-    options.conditions(kind, record.key) ?? ownConditions(record);
+    options.conditions(kind, record.key) ?? ownConditions(kind, record);
 
   function targetOf({ kind, record: { key } }: Known) {
     const slash = key.indexOf("/");

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ResourceCondition } from "@ovenbird/kube";
-import type { ResourceConditions } from "../graph/resource-conditions.ts";
+import type { ResourceConditions, ResourceKind } from "../graph/resource-conditions.ts";
 import type { Problem } from "../state/object-problem.ts";
 import { listAt, objectAt, type RawObject } from "../state/raw-object.ts";
 import type { ResourceRecord } from "../state/selection.ts";
@@ -29,10 +29,17 @@ function said(problems: readonly Problem[]): { readonly reason: string; readonly
 }
 
 /** What is known of an object that the graph doesn't speak of. */
-export function ownConditions({ problem }: ResourceRecord): ResourceConditions | undefined {
-  return problem === undefined
-    ? undefined
-    : { isReady: false, problems: [{ code: "INVALID_RESOURCE", message: problem }], status: {}, isInUse: false };
+export function ownConditions(
+  kind: ResourceKind,
+  { problem, transitions }: ResourceRecord,
+): ResourceConditions | undefined {
+  const own = { status: {}, isInUse: false };
+  if (problem !== undefined)
+    return { ...own, isReady: false, problems: [{ code: "INVALID_RESOURCE", message: problem }] };
+  // What was wrong with it is so no more.
+  return kind === "IPAddress" && transitions["Ready=False"] !== undefined
+    ? { ...own, isReady: true, problems: [] }
+    : undefined;
 }
 
 /**

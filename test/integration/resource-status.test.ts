@@ -242,7 +242,12 @@ describe("Ovenbird's own kinds", () => {
     const change = (spec: object) => client.patch(subnets, { name: "blue" }, { spec }, { type: "merge" });
     await expect(change({ mode: "PerNode" })).rejects.toThrow(/the mode can't be changed/);
     await expect(change({ tenant: "shop" })).rejects.toThrow(/the tenant can't be changed/);
-    await change({ cidrs: ["10.1.0.0/17"], tenant: "default" });
+    await expect(change({ cidrs: ["10.1.0.0/17"] })).rejects.toThrow(
+      /networks can be added for the other family, but not changed/,
+    );
+    await expect(change({ gateways: ["10.1.0.9"] })).rejects.toThrow(/gateways can't be added/);
+    await change({ cidrs: ["10.1.0.0/16", "fd00:1::/64"], tenant: "default", excluded: ["10.1.0.9"] });
+    await expect(change({ cidrs: ["10.1.0.0/16"] })).rejects.toThrow(/not changed or removed/);
   });
 
   it("have rules that the lab's API understands in full", async () => {

@@ -16,6 +16,8 @@ describe("a rule in CEL", () => {
     ["!has(self.missing) || self.missing == 1", true],
     ["self.missing == 1 || self.flag", true],
     ["self.missing == 1", undefined],
+    ["self.list[1] == 'b'", true],
+    ["self.list[2] == 'b'", undefined],
     ["!self.flag", false],
     ["size(self.mode) > 6 && !(self.nested.count <= 2)", true],
   ])("%s is %j", (rule, expected) => expect(met(rule)).toBe(expected));
@@ -27,7 +29,7 @@ describe("a rule in CEL", () => {
     expect(met("self == oldSelf", "a", "b")).toBe(false);
   });
 
-  it.each(["self.all(x, x > 1)", "self.list[0] == 'a'", "self +", "", "other == 1", "has(self)", "isCIDR(self)"])(
+  it.each(["self.all(x, x > 1)", "self.list[x] == 'a'", "self +", "", "other == 1", "has(self)", "isCIDR(self)"])(
     "isn't understood where it is %j",
     (rule) => expect(compileRule(rule)).toBeUndefined(),
   );

@@ -2,7 +2,8 @@ import { isObject, type JsonValue } from "../object.ts";
 
 /**
  * The part of the Common Expression Language (cel-spec, "Syntax") that rules of small definitions need: fields of `self`
- * and `oldSelf`, texts, whole numbers, `true` and `false`, comparison, `!`, `&&`, `||`, brackets, `has()` and `size()`.
+ * and `oldSelf`, texts, whole numbers, `true` and `false`, comparison, `!`, `&&`, `||`, brackets, entries of lists
+ * by number, `has()` and `size()`.
  */
 export interface Rule {
   /** Rules about what was before only count for changes. */
@@ -18,7 +19,7 @@ interface Scope {
 }
 type Expression = (scope: Scope) => Value;
 
-const token = /\s*(?:(&&|\|\||==|!=|<=|>=|[!<>().])|(\d+)|'([^'\\]*)'|"([^"\\]*)"|([A-Za-z_]\w*))/y;
+const token = /\s*(?:(&&|\|\||==|!=|<=|>=|[!<>().[\]])|(\d+)|'([^'\\]*)'|"([^"\\]*)"|([A-Za-z_]\w*))/y;
 
 class NotUnderstood extends Error {}
 /** The value of an expression that fails, as a missing field does. */
@@ -63,6 +64,11 @@ function sizeOf(value: Value): number {
 function fieldOf(value: Value, name: string): Value {
   if (!isObject(value) || !Object.hasOwn(value, name)) throw new Failure();
   return value[name];
+}
+
+function entryOf(value: Value, index: number): Value {
+  if (!Array.isArray(value) || index >= value.length) throw new Failure();
+  return value[index];
 }
 
 /** One side may fail where the other decides (cel-spec, "Logical Operators"). */
@@ -140,12 +146,19 @@ function parse(source: string): Expression {
   }
   function member(): Expression {
     let value = primary();
-    while (take(".")) {
-      const [name, of] = [nameAt(), value];
-      if (isNext("(")) throw new NotUnderstood();
-      value = (scope) => fieldOf(of(scope), name);
+    for (;;) {
+      const of = value;
+      if (take(".")) {
+        const name = nameAt();
+        if (isNext("(")) throw new NotUnderstood();
+        value = (scope) => fieldOf(of(scope), name);
+      } else if (take("[")) {
+        const index = tokens[at++];
+        if (index?.kind !== "number") throw new NotUnderstood();
+        expect("]");
+        value = (scope) => entryOf(of(scope), Number(index.text));
+      } else return value;
     }
-    return value;
   }
   function primary(): Expression {
     const next = tokens[at++];
