@@ -1,12 +1,15 @@
 import { parseAddressWithPrefix } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import { blockGateway, subnetBlock } from "../ipam/subnet-block.ts";
+import { hasSwitchPerNode } from "../ipam/subnet-ipam.ts";
+import type { SubnetRecord } from "../state/subnet.ts";
+import { physicalNetworkOn } from "../translate/names.ts";
 import type { SubnetSwitch } from "../translate/tenancy.ts";
 import type { ResolvedSubnet } from "./subnet-resolution.ts";
 
 /** Which switch a pod of a subnet is on: `subnet`, or `subnet@node`. */
-export function switchKey({ mode, key }: { readonly mode: string; readonly key: string }, node: string): string {
-  return mode === "PerNode" ? `${key}@${node}` : key;
+export function switchKey({ mode, key }: Pick<SubnetRecord, "mode" | "key">, node: string): string {
+  return hasSwitchPerNode({ mode }) ? `${key}@${node}` : key;
 }
 
 /** Reads what {@link switchKey} makes. */
@@ -18,8 +21,10 @@ export function parseSwitchKey(key: string): { readonly subnet: string; readonly
 /** What else a switch depends on, beside its subnet. */
 export interface SwitchContext {
   readonly network: NetworkConfig;
-  /** With `PerNode`. */
-  readonly node: { readonly name: string; readonly number: number; readonly zone: string } | undefined;
+  /** With a switch for each node. */
+  readonly node:
+    | { readonly name: string; readonly number: number; readonly zone: string; readonly chassis: string }
+    | undefined;
   readonly slices: readonly number[];
   readonly stormKbps: number;
   /** In the infrastructure networks; none of `default`. */
@@ -54,7 +59,7 @@ export function subnetSwitchOf(subnet: ResolvedSubnet, context: SwitchContext): 
     slices,
     mtuBytes: record.mtuBytes ?? network.mtuBytes,
     egress: record.egress,
-    physicalNetwork: record.underlay?.providerNetwork,
+    physicalNetwork: record.underlay && node && physicalNetworkOn(record.underlay.providerNetwork, node.chassis),
     vlan: record.underlay?.vlan,
     dhcp: record.dhcp,
     stormKbps,

@@ -1,5 +1,5 @@
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { SubnetIpam } from "../ipam/subnet-ipam.ts";
+import { hasSwitchPerNode, type SubnetIpam } from "../ipam/subnet-ipam.ts";
 import type { SubnetReservation } from "../ipam/subnet-reservation.ts";
 import type { Problem } from "../state/object-problem.ts";
 import type { Bundle, BundleChange, Owner } from "../translate/desired.ts";
@@ -55,6 +55,8 @@ export interface SubnetGraph {
   switchOf(subnet: string, node: string): SubnetSwitch | undefined;
   bundleOf(owner: Owner): Bundle | undefined;
   podsOf(subnet: string): number;
+  /** Those that hold addresses of it. */
+  podsIn(subnet: string): Iterable<string>;
   /** Why a tenant has no router. */
   problemOf(tenant: string): Problem | undefined;
   /** Owners of rows, as of the last flush. */
@@ -181,13 +183,18 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
     if (subnet === undefined) return undefined;
     const { record } = subnet;
     if (record.tenant !== defaultTenant && !numbers.has(record.tenant)) return undefined;
-    const isPerNode = record.mode === "PerNode";
+    const isPerNode = hasSwitchPerNode(record);
     if (isPerNode !== (node !== undefined)) return undefined;
     const topology = node === undefined ? undefined : topologyOf(node);
     if (isPerNode && (topology === undefined || !podsOfSwitch.has(key))) return undefined;
     return subnetSwitchOf(subnet, {
       network,
-      node: topology && { name: topology.name, number: topology.block, zone: topology.zone },
+      node: topology && {
+        name: topology.name,
+        number: topology.block,
+        zone: topology.zone,
+        chassis: topology.chassis?.systemId ?? topology.name,
+      },
       slices: subnet.infrastructure ? subnetIpam.slicesOf(key) : [],
       stormKbps: stormKbpsOf(record.tenant),
       tenantNumber: numbers.get(record.tenant),
@@ -313,7 +320,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
       number();
       for (const key of switches.keys()) dirtySwitches.add(key);
       for (const [name, { record }] of tenancy.resolution.subnets) {
-        if (record.mode !== "PerNode") dirtySwitches.add(name);
+        if (!hasSwitchPerNode(record)) dirtySwitches.add(name);
       }
       for (const key of podsOfSwitch.keys()) dirtySwitches.add(key);
       for (const name of tenants.keys()) dirtyTenants.add(name);
@@ -393,6 +400,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
       return on && subnetSwitchBundle(network, layout, on);
     },
     podsOf: (subnet) => podsOfSubnet.get(subnet) ?? 0,
+    podsIn: (subnet) => podsOfSwitch.get(subnet) ?? [],
     problemOf: (tenant) => problems.get(tenant),
     owns: ({ kind, key }) => (kind === "Tenant" ? tenants.has(key) : kind === "Subnet" && switches.has(key)),
   };

@@ -10,7 +10,13 @@ import type { KeptAddress } from "./kept-addresses.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { createNumberPool } from "./number-pool.ts";
 import { createSlices } from "./slices.ts";
-import { needsInfrastructure, type SubnetIpam, type SubnetRequest, switchKeyOf } from "./subnet-ipam.ts";
+import {
+  hasSwitchPerNode,
+  needsInfrastructure,
+  type SubnetIpam,
+  type SubnetRequest,
+  switchKeyOf,
+} from "./subnet-ipam.ts";
 import type { SubnetReservation } from "./subnet-reservation.ts";
 import { createSubnetSpace, type SubnetSpace } from "./subnet-space.ts";
 import { usageOfPool, usageOfSpace } from "./subnet-usage.ts";
@@ -70,7 +76,7 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
 
   function switchOf({ subnet, node, infrastructure: number }: SubnetReservation): string {
     const record = spaces.get(subnet)?.record;
-    if (record !== undefined) return switchKeyOf(subnet, record.mode === "PerNode", node);
+    if (record !== undefined) return switchKeyOf(subnet, hasSwitchPerNode(record), node);
     return (number === undefined ? undefined : slices.switchOf(sliceOf(number))) ?? subnet;
   }
 
@@ -214,7 +220,7 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
       return choice;
     }
     const { record } = space;
-    const switchKey = switchKeyOf(subnet, record?.mode === "PerNode", node);
+    const switchKey = switchKeyOf(subnet, record !== undefined && hasSwitchPerNode(record), node);
     const number = record !== undefined && needsInfrastructure(record) ? slices.take(switchKey) : undefined;
     if (record !== undefined && needsInfrastructure(record) && number === undefined)
       return refusal("INFRASTRUCTURE_EXHAUSTED", "the infrastructure networks have no room for another pod");

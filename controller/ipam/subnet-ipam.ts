@@ -86,6 +86,13 @@ export interface AddressUsage {
   readonly used: Readonly<Record<Family, number>>;
 }
 
+/**
+ * Whether each node has a switch of its own. In an underlay too: it is the physical network that joins pods there, and what
+ * routers send to a pod has to come to the pod's node before it enters the switch. A switch over all nodes would hand it to the
+ * physical network wherever it is, and track there what began elsewhere.
+ */
+export const hasSwitchPerNode = ({ mode }: Pick<SubnetRecord, "mode">): boolean => mode !== "Cluster";
+
 /** The switch on which a pod of the subnet is. */
 export const switchKeyOf = (subnet: string, isPerNode: boolean, node: string): string =>
   isPerNode ? `${subnet}@${node}` : subnet;

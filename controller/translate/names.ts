@@ -46,3 +46,10 @@ export const tenantToSubnet = (tenant: string, switchKey: string): string =>
   tenant === defaultTenant ? `${defaultTenant}-to-subnet.${switchKey}` : `tenant.${tenant}-to-subnet.${switchKey}`;
 export const subnetToTenant = (tenant: string, switchKey: string): string => `subnet.${switchKey}-to-tenant.${tenant}`;
 export const subnetLocalnet = (switchKey: string): string => `subnet.${switchKey}-localnet`;
+
+/**
+ * A provider network as one node's `ovn-bridge-mappings` and the localnet ports of that node's switches call it. The others don't
+ * have it: what routers there send to the node's pods goes by tunnel, and not by way of the physical network.
+ */
+export const physicalNetworkOn = (providerNetwork: string, systemId: string): string =>
+  `${providerNetwork}.${systemId}`;

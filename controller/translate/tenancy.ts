@@ -42,11 +42,11 @@ export interface SubnetSwitch {
   readonly subnet: string;
   readonly tenant: string;
   readonly mode: SubnetMode;
-  /** With `PerNode`. */
+  /** With `PerNode` and `Underlay`. */
   readonly node: string | undefined;
   /** The tenant's number in the infrastructure networks; none of `default`. */
   readonly tenantNumber?: number | undefined;
-  /** With `PerNode`: the node's, empty for one without. */
+  /** With `PerNode` and `Underlay`: the node's, empty for one without. */
   readonly zone?: string | undefined;
   readonly networks: readonly {
     readonly family: Family;
@@ -62,6 +62,7 @@ export interface SubnetSwitch {
   readonly slices: readonly number[];
   readonly mtuBytes: number;
   readonly egress: EgressMode;
+  /** As the node's `ovn-bridge-mappings` calls it. */
   readonly physicalNetwork: string | undefined;
   readonly vlan: number | undefined;
   readonly dhcp: boolean;

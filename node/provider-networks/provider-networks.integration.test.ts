@@ -73,7 +73,7 @@ describe("a provider network on a node", () => {
     host.putProviderNetwork("red", { uplinks: ["eno1", "p1"] });
     await host.until("red is ready", () => isReady("red"));
     expect(host.statuses.get("red")).toEqual({ ready: true, interfaces: ["p1"] });
-    expect(mappings()).toBe('"physnet:br-ex,red:br-red"');
+    expect(mappings()).toBe('"physnet:br-ex,red.chassis-a:br-red"');
     expect(addresses("br-red")).toEqual(["198.18.0.11/24", "fd18::11/64"]);
     expect(addresses("p1")).toEqual([]);
     expect(host.inNode("ip", "route", "show", "198.19.0.0/16")).toContain("via 198.18.0.1 dev br-red");
@@ -130,7 +130,7 @@ describe("a provider network on a node", () => {
   it("shares the gateway bridge, for VLANs", async () => {
     host.putProviderNetwork("campus", { uplinks: [host.uplink] });
     await host.until("campus is ready", () => isReady("campus"));
-    expect(mappings()).toContain("campus:br-ex");
+    expect(mappings()).toContain("campus.chassis-a:br-ex");
     expect(host.statuses.get("campus")).toMatchObject({ message: expect.stringContaining("need a VLAN") });
     host.putProviderNetwork("campus", undefined);
     await host.until("campus is gone", () => !mappings().includes("campus"));
@@ -197,7 +197,7 @@ describe("a provider network on a node", () => {
     expect(addresses("p1")).toEqual(["198.18.0.11/24", "fd18::11/64"]);
     expect(addresses("p3")).toEqual(["198.18.1.11/24"]);
     expect(host.inNode("ip", "route", "show", "198.19.0.0/16")).toContain("via 198.18.0.1 dev p1");
-    expect(mappings()).toBe('"physnet:br-ex,blue:br-blue"');
+    expect(mappings()).toBe('"physnet:br-ex,blue.chassis-a:br-blue"');
     for (const address of ["198.18.0.11", "fd18::11", "198.18.1.11"]) expect(reaches(address)).toBe(true);
   });
 });
