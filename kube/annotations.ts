@@ -103,6 +103,8 @@ export const nodeNetworkAnnotation = z.object({
    * the addresses that stand for a client that is its own backend.
    */
   routes: z.array(cidr),
+  /** Networks of pods whose own addresses the world sees: they come in and leave by the gateway bridge untranslated. */
+  routed: z.array(cidr).optional(),
   /** Ports of the nodes that are services'; both ends belong to it. */
   nodePorts: z.object({ first: port, last: port }).optional(),
   mtuBytes,

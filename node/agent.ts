@@ -205,6 +205,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           announced: announcer.announced,
         };
       }
+      const network = node.view?.network;
+      if (network?.kind === "valid") gateway.routed = network.value.routed ?? [];
       await gateway.reconcile();
       if (!isDeepStrictEqual(before, gateway.state)) {
         managementTask.trigger();
@@ -331,6 +333,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const node = followNode(kube, config.node, logger, () => {
     openVswitchTask.trigger();
+    gatewayTask.trigger();
     managementTask.trigger();
     chassisTask.trigger();
     providerNetworksTask.trigger();

@@ -69,6 +69,7 @@ export function nodeNetworkOf(
       ...families.map(({ family }) => `${hairpinAddresses[family]}/${bitsOf(family)}`),
       ...subnetsOfNodes(network, hub),
     ],
+    ...(hub === undefined || hub.routed.length === 0 ? {} : { routed: hub.routed.map(({ cidr }) => cidr) }),
     nodePorts: network.services.nodePorts,
     mtuBytes: network.mtuBytes,
   };
