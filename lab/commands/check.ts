@@ -33,7 +33,10 @@ export function matrixText({ cells, total, failed, policies, ok }: Matrix): stri
   lines.push(...cells.filter((cell) => !cell.ok).map(failureText));
   lines.push(
     ok
-      ? styleText("green", `All ${total} ways work.`)
+      ? styleText(
+          "green",
+          `All ${total} ways ${cells.some(({ expected }) => expected.apart) ? "are as they should be" : "work"}.`,
+        )
       : styleText("red", `${failed} of ${total} ways are not as they should be.`),
   );
   if (!ok && policies > 0)
@@ -57,13 +60,17 @@ function short(name: string): string {
 
 function cellText(cells: readonly MatrixCell[]): string {
   return cells
-    .map(({ family, ok }) => (ok ? styleText("green", family.slice(2)) : styleText("red", `${family.slice(2)} ✗`)))
+    .map(({ family, ok, expected }) => {
+      if (!ok) return styleText("red", `${family.slice(2)} ✗`);
+      return expected.apart === true ? styleText("dim", "–") : styleText("green", family.slice(2));
+    })
     .join(" ");
 }
 
 function failureText({ from, to, family, protocol, outcome, expected }: MatrixCell): string {
   const seen = [
     outcome.verdict,
+    expected.apart === true ? "though tenants are apart" : "",
     outcome.peer === undefined || outcome.peer === expected.peer ? "" : `by ${outcome.peer}`,
     outcome.sourceSeen === undefined || expected.sources === undefined
       ? ""

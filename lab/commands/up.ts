@@ -190,6 +190,11 @@ function nextSteps({ name, kubeconfig, nodes }: Lab, seconds: string): string {
     [`npm run lab -- probe${named} --from default/wren --to default/demo-1 --port 8080`, "dropped, until you"],
     [`npm run lab -- ovenbird${named} why default/wren default/demo-1 --port 8080`, "who decides that"],
     [`npm run lab -- kubectl${named} label pod wren role=client`, "and allowed from then on"],
+    [`npm run lab -- kubectl${named} apply -f lab/demo-tenants.yaml`, "two tenants, pods of the same addresses"],
+    [
+      `npm run lab -- probe${named} --from red/robin --to 10.10.0.12 --port 8080`,
+      "red/finch; from blue/robin blue/finch",
+    ],
     [`npm run lab -- exec${named} central -- ovn-nbctl show`, "the logical network"],
     [`npm run lab -- exec${named} ${nodes[0] ?? "node1"} -- ovs-vsctl show`, "a node's switch"],
     [`npm run lab -- down${named}`, "take it all away"],

@@ -1,28 +1,14 @@
 import { isIP } from "node:net";
-import {
-  adminNetworkPolicies,
-  baselineAdminNetworkPolicies,
-  clusterNetworkPolicies,
-  createKubeClient,
-  isKubeError,
-  type KubeClient,
-  loadKubeConfig,
-  networkPolicies,
-  nodeNetworkAnnotation,
-  nodeNetworkAnnotationKey,
-  nodes,
-  pods,
-  readAnnotation,
-  services,
-} from "@ovenbird/kube";
-import { z } from "zod";
+import { defaultTenant } from "@ovenbird/kube";
 import { inPod, podView } from "../kubelet/pod-view.ts";
-import { demoNamespace, demoPodNames, demoService } from "../supervisor/demo-pods.ts";
+import { demoNamespace, demoService } from "../supervisor/demo-pods.ts";
 import { nodeIdentity, nodePort, outsideIdentity, outsidePort } from "../topology/host-ports.ts";
-import { type Family, type Layout, paths } from "../topology/layout.ts";
+import type { Family, Layout } from "../topology/layout.ts";
 import { run } from "../topology/run.ts";
+import { inventory, type MatrixNode, type MatrixPod } from "./inventory.ts";
 import { type Probe, type ProbeOutcome, probeSpec } from "./probe-spec.ts";
 import { runProbes } from "./run-probes.ts";
+import type { Tenancy } from "./tenancy.ts";
 import { createWhereabouts, type Whereabouts } from "./whereabouts.ts";
 
 /** One cell of the matrix: what should be, and what was measured. */
@@ -36,6 +22,8 @@ export interface MatrixCell {
     readonly peer: string | undefined;
     readonly peers?: readonly string[];
     readonly sources: readonly string[] | undefined;
+    /** Tenants, or a subnet's way out, keep them apart: nobody is to answer. */
+    readonly apart?: true;
   };
   readonly outcome: ProbeOutcome;
   readonly ok: boolean;
@@ -50,41 +38,7 @@ export interface Matrix {
   readonly cells: readonly MatrixCell[];
 }
 
-interface MatrixPod {
-  readonly key: string;
-  readonly nodeName: string;
-  readonly addresses: readonly string[];
-  readonly tcpPort: number | undefined;
-  readonly isDemo: boolean;
-}
-
-interface MatrixNode {
-  readonly name: string;
-  readonly addresses: readonly string[];
-  readonly managementAddresses: readonly string[];
-}
-
 type Planned = { readonly probe: Probe; readonly expected: MatrixCell["expected"]; readonly family: Family };
-
-const podShape = z.object({
-  metadata: z.object({ namespace: z.string(), name: z.string(), deletionTimestamp: z.string().optional() }),
-  spec: z.object({
-    nodeName: z.string().default(""),
-    hostNetwork: z.boolean().default(false),
-    containers: z.array(
-      z.object({
-        image: z.string().default(""),
-        ports: z.array(z.object({ containerPort: z.int(), protocol: z.string().default("TCP") })).default([]),
-      }),
-    ),
-  }),
-  status: z
-    .object({ phase: z.string().default(""), podIPs: z.array(z.object({ ip: z.string() })).default([]) })
-    .default({ phase: "", podIPs: [] }),
-});
-const nodeShape = z.object({
-  metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
-});
 
 const lookupsAtOnce = 4;
 /** The resolver of a pod asks again after 5 s. */
@@ -98,8 +52,10 @@ const repeats = 2;
  * its node ports from outside; each in every family that both ends have.
  */
 export async function measureMatrix(layout: Layout): Promise<Matrix> {
-  const { podList, nodeList, hasService, policies } = await inventory(layout);
-  const planned = layout.config.families.flatMap((family) => planFamily(family, podList, nodeList, hasService));
+  const { podList, nodeList, hasService, policies, tenancy } = await inventory(layout);
+  const planned = layout.config.families.flatMap((family) =>
+    planFamily(family, podList, nodeList, hasService, tenancy),
+  );
   let outcomes = await runProbes(
     layout,
     planned.map(({ probe }) => probe),
@@ -126,7 +82,13 @@ export async function measureMatrix(layout: Layout): Promise<Matrix> {
       ok: isFine(plan, outcome),
     };
   });
-  if (hasService) cells.push(...(await lookUpNames(layout, podList)));
+  if (hasService)
+    cells.push(
+      ...(await lookUpNames(
+        layout,
+        podList.filter(({ tenant }) => tenancy.findsNames(tenant)),
+      )),
+    );
   const failed = cells.filter(({ ok }) => !ok).length;
   return { ok: failed === 0 && cells.length > 0, total: cells.length, failed, policies, cells };
 }
@@ -176,6 +138,7 @@ function targetName(expected: MatrixCell["expected"], probe: Probe): string {
 }
 
 function isFine({ expected, probe }: Planned, outcome: ProbeOutcome | undefined): boolean {
+  if (expected.apart === true) return outcome?.verdict === "dropped" || outcome?.verdict === "refused";
   if (outcome?.verdict !== "connected") return false;
   if (probe.protocol === "icmp") return true;
   return (
@@ -191,6 +154,7 @@ function planFamily(
   podList: readonly MatrixPod[],
   nodeList: readonly MatrixNode[],
   hasService: boolean,
+  tenancy: Tenancy,
 ): Planned[] {
   const version = family === "ipv4" ? 4 : 6;
   const inFamily = (addresses: readonly string[]) =>
@@ -206,8 +170,16 @@ function planFamily(
     family,
   });
   const reachable = podList.filter(({ addresses }) => inFamily(addresses).length > 0);
-  const toPods = (from: string, sources: readonly string[]) =>
-    reachable.map((pod) => plan(from, pod.key, pod.tcpPort, { peer: pod.key, sources }));
+  const toPods = (from: string, sources: readonly string[], tenant?: string) =>
+    reachable.map((pod) =>
+      tenant === undefined || tenancy.mayMeet(tenant, pod.tenant)
+        ? plan(from, pod.key, pod.tcpPort, { peer: pod.key, sources })
+        : plan(from, pod.key, pod.tcpPort, { peer: undefined, sources: undefined, apart: true }),
+    );
+  const toOutside = (pod: MatrixPod, nodeAddresses: readonly string[]): MatrixCell["expected"] => {
+    if (pod.leaves === "never") return { peer: undefined, sources: undefined, apart: true };
+    return { peer: outsideIdentity, sources: pod.leaves === "by its node" ? nodeAddresses : undefined };
+  };
   const demo = reachable.filter(({ isDemo }) => isDemo).map(({ key }) => key);
   const toService = (from: string, to: string): Planned[] =>
     hasService && demo.length > 0
@@ -225,89 +197,24 @@ function planFamily(
       const own = inFamily(pod.addresses);
       const node = nodeList.find(({ name }) => name === pod.nodeName);
       return [
-        ...toPods(pod.key, own),
+        ...toPods(pod.key, own, pod.tenant),
         ...nodeList.map((to) =>
           plan(pod.key, `node:${to.name}`, nodePort, { peer: nodeIdentity(to.name), sources: own }),
         ),
-        plan(pod.key, "outside", outsidePort, { peer: outsideIdentity, sources: inFamily(node?.addresses ?? []) }),
+        plan(pod.key, "outside", outsidePort, toOutside(pod, inFamily(node?.addresses ?? []))),
       ];
     }),
     ...nodeList.flatMap((node) =>
       toPods(`node:${node.name}`, [...inFamily(node.managementAddresses), ...inFamily(node.addresses)]),
     ),
-    ...reachable.flatMap((pod) => toService(pod.key, `service:${service}`)),
+    ...reachable
+      .filter(({ tenant }) => tenancy.mayMeet(tenant, defaultTenant))
+      .flatMap((pod) => toService(pod.key, `service:${service}`)),
     ...nodeList.flatMap(({ name }) => [
       ...toService(`node:${name}`, `service:${service}`),
       ...toService("outside", `nodeport:${name}:${service}`),
     ]),
   ];
-}
-
-interface Inventory {
-  readonly podList: MatrixPod[];
-  readonly nodeList: MatrixNode[];
-  /** Whether the demonstration service is there. */
-  readonly hasService: boolean;
-  readonly policies: number;
-}
-
-/** Policies of all kinds; a kind that the API does not know has none. */
-async function countPolicies(client: KubeClient): Promise<number> {
-  const kinds = [networkPolicies, adminNetworkPolicies, baselineAdminNetworkPolicies, clusterNetworkPolicies];
-  const counts = await Promise.all(
-    kinds.map(async (kind) => {
-      try {
-        return (await client.list(kind)).items.length;
-      } catch (error) {
-        if (isKubeError(error) && error.code === "NOT_FOUND") return 0;
-        throw error;
-      }
-    }),
-  );
-  return counts.reduce((total, count) => total + count, 0);
-}
-
-async function inventory(layout: Layout): Promise<Inventory> {
-  const client = createKubeClient(loadKubeConfig({ path: paths(layout.folder).kubeconfig }));
-  try {
-    const [policies, podItems, nodeItems, serviceItems] = await Promise.all([
-      countPolicies(client),
-      client.list<unknown>(pods),
-      client.list<unknown>(nodes),
-      client.list(services, { namespace: demoNamespace, fieldSelector: `metadata.name=${demoService}` }),
-    ]);
-    const hasService = layout.config.kubeconfig === undefined && serviceItems.items.length > 0;
-    const podList = podItems.items
-      .map((raw) => podShape.parse(raw))
-      .filter(
-        ({ metadata, spec, status }) =>
-          status.phase === "Running" && !spec.hostNetwork && metadata.deletionTimestamp === undefined,
-      )
-      .map(({ metadata, spec, status }) => ({
-        key: `${metadata.namespace}/${metadata.name}`,
-        nodeName: spec.nodeName,
-        addresses: status.podIPs.map(({ ip }) => ip),
-        tcpPort: spec.containers
-          .filter(({ image }) => image !== "exec")
-          .flatMap(({ ports }) => ports)
-          .find(({ protocol }) => protocol === "TCP")?.containerPort,
-        isDemo: metadata.namespace === demoNamespace && demoPodNames(layout).includes(metadata.name),
-      }));
-    const annotations = new Map(
-      nodeItems.items.map((raw) => nodeShape.parse(raw).metadata).map((node) => [node.name, node.annotations] as const),
-    );
-    const nodeList = layout.nodes.map(({ name, addresses }) => {
-      const network = readAnnotation(nodeNetworkAnnotation, annotations.get(name)?.[nodeNetworkAnnotationKey]);
-      const managementAddresses =
-        network.kind === "valid"
-          ? network.value.managementPort.addresses.map((address) => address.split("/")[0] ?? "")
-          : [];
-      return { name, addresses, managementAddresses };
-    });
-    return { podList, nodeList, hasService, policies };
-  } finally {
-    await client.close();
-  }
 }
 
 /** One way of writing an address, for comparison: IPv6 as URL does it, IPv4 out of its IPv6 dress. */
