@@ -23,6 +23,7 @@ import {
 } from "../vswitchd/index.ts";
 import { makeBridge, removeBridge, setBondMode } from "./bridge.ts";
 import { settleOnBridge, settleOnUplink } from "./host-side.ts";
+import { speakIpv6 } from "./ipv6-of-uplink.ts";
 import { selects } from "./label-selector.ts";
 import { mappedName, mappingChanges } from "./mappings.ts";
 import { bridgeName, networkOfBridge } from "./names.ts";
@@ -119,7 +120,10 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     for (const { bridge, network } of ours) {
       if (stays(bridge, plans.get(network), networks.get(network), links)) continue;
       const uplinks = uplinksOn(replica, bridge.name, links);
-      for (const { name } of uplinks) if (datapathOf(bridge) === "netdev") unguardDevice(netfilter, name);
+      for (const { name } of uplinks) {
+        if (datapathOf(bridge) === "netdev") unguardDevice(netfilter, name);
+        speakIpv6(name);
+      }
       await settleOnUplink(parts, bridge, uplinks);
       await removeBridge(session, bridge);
       settling.delete(bridge.name);
@@ -188,7 +192,10 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     const present = links.filter((link) => open.some(({ row }) => row.name === link.name));
     if (userspace) for (const device of [name, ...present.map((link) => link.name)]) completeChecksums(device, logger);
     await settleOnBridge(parts, bridge, device, present, isSettling);
-    if (userspace) for (const link of present) guardDevice(netfilter, link.name);
+    for (const link of present) {
+      if (userspace) guardDevice(netfilter, link.name);
+      speakIpv6(link.name, false);
+    }
     return problem === "" ? undefined : problem;
   }
 
