@@ -270,6 +270,7 @@ export function createGraph(options: GraphOptions): Graph {
       else if (kind === "subnet") {
         tenancy.applySubnet(key, change === "upsert" ? object : undefined);
         subnetPods.wake(key);
+        if (!tenancy.hasNetworks(key)) for (const pod of subnets.podsIn(key)) pods.touch(pod);
       } else if (kind === "ipPool") {
         const of = object?.subnet ?? tenancy.pools.get(key)?.subnet;
         tenancy.applyPool(key, change === "upsert" ? object : undefined);

@@ -150,7 +150,7 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
       const inSubnet = subnets.held(key);
       if (inSubnet !== undefined) {
         if (inSubnet.uid !== pod.uid) fresh.add(key);
-        if (inSubnet.uid !== pod.uid || inSubnet.node !== pod.nodeName) release(key);
+        if (inSubnet.uid !== pod.uid || inSubnet.node !== pod.nodeName || subnets.isStranded(pod)) release(key);
         continue;
       }
       const held = ipam.podReservation(key);

@@ -26,6 +26,8 @@ export interface SubnetPodsOptions {
 /** Which pods have their addresses in subnets, and what those wait for who have none. */
 export interface SubnetPods {
   held(key: string): SubnetReservation | undefined;
+  /** Whether it holds addresses of a subnet that is no more, and was never told of them: it can be elsewhere as well. */
+  isStranded(pod: PodRecord): boolean;
   /** All that hold something. */
   restored(): readonly string[];
   /** Frees what the pod holds. @returns who shall try again */
@@ -139,13 +141,19 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
     return record === undefined ? subnet : switchKey(record, node);
   }
 
-  /** A pod stays in the network that it was told of, whatever has moved since. */
-  function announced({ uid, networkAnnotation }: PodRecord): PodNetworkChoice | undefined {
+  /** The subnet that the pod was told of; empty for its node's block. */
+  function toldSubnet({ uid, networkAnnotation }: PodRecord): string | undefined {
     if (networkAnnotation === undefined) return undefined;
     const annotation = readAnnotation(podNetworkAnnotation, networkAnnotation);
     if (annotation.kind !== "valid" || annotation.value.uid !== uid) return undefined;
-    const { subnet } = annotation.value;
-    if (subnet === undefined) return { kind: "cluster" };
+    return annotation.value.subnet ?? "";
+  }
+
+  /** A pod stays in the network that it was told of, whatever has moved since. */
+  function announced(pod: PodRecord): PodNetworkChoice | undefined {
+    const subnet = toldSubnet(pod);
+    if (subnet === undefined) return undefined;
+    if (subnet === "") return { kind: "cluster" };
     if (tenancy.resolution.subnets.has(subnet)) return { kind: "subnet", subnet };
     const message = `the pod is in subnet ${subnet}, which isn't there any more or can't be used; recreate the pod`;
     return { kind: "refused", problem: { code: "SUBNET_NOT_FOUND", message } };
@@ -169,6 +177,11 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
     held(key) {
       takeRestored();
       return subnetIpam.reservation(key);
+    },
+    isStranded(pod) {
+      const held = subnetIpam.reservation(pod.key);
+      if (held === undefined || tenancy.hasNetworks(held.subnet)) return false;
+      return toldSubnet(pod) !== held.subnet;
     },
     restored() {
       takeRestored();

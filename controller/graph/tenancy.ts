@@ -41,6 +41,8 @@ export interface Tenancy {
   readonly resolution: Resolution;
   tenantOf(namespace: string): string;
   claimsOf(tenant: string): ReturnType<ReturnType<typeof createTenantNamespaces>["claimsOf"]>;
+  /** Whether there is something to be in: else its pods have no ports. */
+  hasNetworks(subnet: string): boolean;
   choose(pod: PodRecord): PodNetworkChoice;
   /** Pools of the subnet that are kept for the pod's namespace or workload. */
   poolsFor(pod: PodRecord, subnet: string): readonly string[];
@@ -197,6 +199,8 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
     },
     tenantOf: tenantNamespaces.tenantOf,
     claimsOf: tenantNamespaces.claimsOf,
+    hasNetworks: (name) =>
+      subnets.get(name)?.networks.some(({ family }) => network.families.some((own) => own.family === family)) === true,
     choose(pod) {
       const { request } = pod;
       const [wrong] = request?.problems ?? [];

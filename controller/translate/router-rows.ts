@@ -51,6 +51,6 @@ export function policyRow(owner: Owner, part: string, { priority, match, action,
     priority,
     match,
     action,
-    ...(nextHops === undefined ? {} : { nexthops: nextHops.toSorted() }),
+    nexthops: (nextHops ?? []).toSorted(),
   });
 }

@@ -64,7 +64,7 @@ function routerLink(network: NetworkConfig, owner: Owner, on: SubnetSwitch): Bun
     name,
     mac: subnetRouterMac(on),
     networks,
-    ...(Object.keys(advertisements).length === 0 ? {} : { ipv6_ra_configs: advertisements }),
+    ipv6_ra_configs: advertisements,
   });
   const switchPort = desiredRow("Logical_Switch_Port", owner, "router", {
     name: subnetToTenant(on.tenant, key),
@@ -96,7 +96,7 @@ function localnet(owner: Owner, on: SubnetSwitch): Bundle {
     type: "localnet",
     addresses: ["unknown"],
     options: { network_name: on.physicalNetwork },
-    ...(on.vlan === undefined ? {} : { tag: on.vlan }),
+    tag: on.vlan,
   });
   return {
     rows: [port],

@@ -200,8 +200,15 @@ export function createSmallCluster(): SmallCluster {
     });
   }
 
+  /** As the API server counts changes of specs. */
+  const generations = new Map<string, { readonly text: string; readonly generation: number }>();
+
   function ownRecord(kind: OwnKind, name: string, { uid, createdAt, spec }: SmallResource) {
-    return projections[kind]({ metadata: { name, uid, creationTimestamp: createdAt, generation: 1 }, spec });
+    const text = JSON.stringify(spec);
+    const before = generations.get(`${kind}/${name}`);
+    const generation = before?.text === text ? before.generation : (before?.generation ?? 0) + 1;
+    generations.set(`${kind}/${name}`, { text, generation });
+    return projections[kind]({ metadata: { name, uid, creationTimestamp: createdAt, generation }, spec });
   }
 
   function recordOf(kind: Kind, key: string): AnyRecord | undefined {
@@ -285,7 +292,12 @@ export function createSmallCluster(): SmallCluster {
     },
     setOwn(kind, name, spec, createdAt = "2026-01-01T00:00:00Z") {
       const before = own[kind].get(name);
-      own[kind].set(name, { uid: before?.uid ?? nextUid(), createdAt: before?.createdAt ?? createdAt, spec });
+      own[kind].set(name, {
+        uid: before?.uid ?? nextUid(),
+        createdAt: before?.createdAt ?? createdAt,
+        generation: (before?.generation ?? 0) + 1,
+        spec,
+      });
       tell(kind, name);
     },
     deleteOwn(kind, name) {
