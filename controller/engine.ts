@@ -27,6 +27,7 @@ import type { PodRecord } from "./state/pod.ts";
 import type { PolicyRecord } from "./state/policy.ts";
 import { isPolicyKind } from "./state/policy-kinds.ts";
 import type { ProviderNetworkRecord } from "./state/provider-network.ts";
+import type { ResourceRecord } from "./state/selection.ts";
 import type { ServiceRecord } from "./state/service.ts";
 import type { StateEvent } from "./state/state-event.ts";
 import type { SubnetRecord } from "./state/subnet.ts";
@@ -137,6 +138,7 @@ const resourceSources = {
   floatingIp: "floatingIps",
 } as const satisfies Partial<Record<Kind, keyof EventSources>>;
 type ResourceEventKind = keyof typeof resourceSources;
+type StateObject = NonNullable<StateEvent["object"]>;
 
 /** Rows of ours that bear addresses, for the restoration of reservations. */
 export function reservedRows(replica: Replica<UntypedModel>): ReservedRow[] {
@@ -357,11 +359,12 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   /** @param known what the graph holds of the kind */
-  function follow<T extends NonNullable<StateEvent["object"]>>(
+  function follow<T extends StateObject>(
     kind: Kind,
     source: Observable<ReflectorEvent<T>>,
     known?: ReadonlyMap<string, T>,
     onChange: (key: string, before: T | undefined, now: T | undefined) => void = () => {},
+    isNews: (before: T | undefined, now: T | undefined) => boolean = () => true,
   ): void {
     const subscription = source.subscribe({
       next(event) {
@@ -373,13 +376,31 @@ export function createEngine(options: EngineOptions): Engine {
         const { key } = event;
         const before = known?.get(key);
         const now = event.kind === "upsert" ? event.object : undefined;
-        apply({ kind, change: event.kind, key, ...(now === undefined ? {} : { object: now }) } as StateEvent);
+        if (isNews(before, now)) {
+          apply({ kind, change: event.kind, key, ...(now === undefined ? {} : { object: now }) } as StateEvent);
+        }
         onChange(key, before, now);
       },
       error: failed,
       complete: () => failed(new Error(`The watch of ${kind}s ended`)),
     });
     subscriptions.push(subscription);
+  }
+
+  /** Of kinds whose status is the controller's own word: that isn't news. */
+  function followSpecs<T extends ResourceRecord & StateObject>(
+    kind: ResourceEventKind,
+    source: Observable<ReflectorEvent<T>>,
+  ): void {
+    const known = new Map<string, T>();
+    const keep = (key: string, _before: T | undefined, now: T | undefined): void => {
+      if (now === undefined) known.delete(key);
+      else known.set(key, now);
+    };
+    follow(kind, source, known, keep, (before, now) => {
+      if (before === undefined || now === undefined || before.uid !== now.uid || now.generation === 0) return true;
+      return before.generation !== now.generation || before.deleting !== now.deleting;
+    });
   }
 
   follow("node", sources.nodes, nodes, (key, before, now) => {
@@ -430,8 +451,10 @@ export function createEngine(options: EngineOptions): Engine {
   }
   // Likewise, for a pod is in a subnet for good.
   for (const [kind, name] of Object.entries(resourceSources)) {
-    const source: Observable<ReflectorEvent<NonNullable<StateEvent["object"]>>> | undefined = sources[name];
-    if (source !== undefined && kind !== "ipAddress") follow(kind as ResourceEventKind, source);
+    const source: Observable<ReflectorEvent<StateObject>> | undefined = sources[name];
+    if (source === undefined || kind === "ipAddress") continue;
+    if (kind === "providerNetwork") follow(kind, source);
+    else followSpecs(kind as ResourceEventKind, source as Observable<ReflectorEvent<ResourceRecord & StateObject>>);
   }
   follow("pod", sources.pods, pods, (key, before, now) => {
     if (now !== undefined && (before === undefined || before.networkAnnotation !== now.networkAnnotation)) {
