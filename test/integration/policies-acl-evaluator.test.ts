@@ -17,6 +17,7 @@ const packet: LogicalPacket = {
   ct: new Set(["new", "trk"]),
 };
 const context = {
+  isResident: (port: string) => port === "here",
   inGroup: (group: string, { uuid }: { readonly uuid: string }) => group === "ones" && uuid === "1",
   inSet: (set: string, address: string) => set === "as.ipv4" && address === "10.0.0.1",
 };

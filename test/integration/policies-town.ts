@@ -17,6 +17,8 @@ import {
 import { projectClusterNetworkPolicy } from "../../controller/state/cluster-network-policy.ts";
 import { projectNetworkPolicy } from "../../controller/state/network-policy.ts";
 import { policyId } from "../../controller/state/policy.ts";
+import { projectSubnet, type SubnetMode } from "../../controller/state/subnet.ts";
+import { projectTenant } from "../../controller/state/tenant.ts";
 import type { PolicyLayout } from "../../controller/translate/policy-layout.ts";
 import type { End, Row } from "../policies/acl-evaluator.ts";
 import { type Family, familyOf } from "../policies/address-blocks.ts";
@@ -28,6 +30,7 @@ import {
   podObject,
   podsOf,
   type State,
+  sceneNamespaces,
   scenePods,
   worldOf,
 } from "../policies/scene.ts";
@@ -38,6 +41,7 @@ const { network } = parsed;
 
 /** The controller's graph, fed with what changes from one state to the next, and the rows that come of it. */
 export interface Town {
+  readonly isInTenant: boolean;
   readonly graph: Graph;
   /** Has the graph see a state as events of what changed. */
   become(state: State): void;
@@ -83,7 +87,40 @@ function nodeObject(position: number, annotation: string | undefined): object {
 const plainOf = (address: string): string => address.split("/")[0] ?? "";
 const textOf = (value: unknown): string => JSON.stringify(value);
 
-export function createTown(layout?: PolicyLayout): Town {
+/** Namespaces of the town, and those of pods that have the same addresses in another tenant. */
+const decoy = "decoy";
+const sharedCidrs = ["10.10.0.0/16", "fd10:10::/48"];
+
+/** A tenant with a subnet in which each node has a block. */
+function tenantEvents(name: string, namespaces: readonly string[], mode: SubnetMode): readonly StateEvent[] {
+  const metadata = { name, uid: name, creationTimestamp: "2026-01-01T00:00:00Z" };
+  const tenant = projectTenant({ metadata, spec: { namespaces: { names: namespaces } } });
+  const subnet = projectSubnet({ metadata, spec: { tenant: name, mode, cidrs: sharedCidrs } });
+  return [
+    { kind: "tenant", change: "upsert", key: name, object: tenant },
+    { kind: "subnet", change: "upsert", key: name, object: subnet },
+  ];
+}
+
+/** Pods in the places of the town's, each with the labels of the next. */
+const decoys = scenePods
+  .filter(({ hostNetwork }) => hostNetwork !== true)
+  .map((pod, position, own) => {
+    const { labels } = own[(position + 1) % own.length] ?? pod;
+    const { metadata, spec } = podObject({ ...pod, labels }, {});
+    const name = `${metadata.namespace}-${metadata.name}`;
+    return projectPod({
+      metadata: { ...metadata, name, namespace: decoy, uid: name },
+      spec,
+      status: { phase: "Running" },
+    });
+  });
+
+/**
+ * @param mode of the subnets, when the town is to be in a tenant, beside another one with pods of the same addresses; else it is in
+ * the nodes' blocks
+ */
+export function createTown(layout?: PolicyLayout, mode?: SubnetMode): Town {
   const graph = createGraph({
     network,
     ipam: createIpam(network),
@@ -130,8 +167,19 @@ export function createTown(layout?: PolicyLayout): Town {
     };
   }
 
+  const tenants =
+    mode === undefined
+      ? []
+      : [...tenantEvents("town", Object.keys(sceneNamespaces), mode), ...tenantEvents(decoy, [decoy], mode)];
+  const decoyPods: readonly StateEvent[] = (mode === undefined ? [] : decoys).map((object) => ({
+    ...({ kind: "pod", change: "upsert" } as const),
+    key: object.key,
+    object,
+  }));
+
   function eventsOf(state: State): { readonly event: StateEvent; readonly text: string }[] {
     return [
+      ...[...tenants, ...decoyPods].map((event) => ({ event, text: event.key })),
       ...paperPlaces.nodes.map(({ metadata: { name } }, position) => {
         const object = projectNode(nodeObject(position, undefined));
         return { event: { kind: "node", change: "upsert", key: name, object } as const, text: name };
@@ -169,7 +217,13 @@ export function createTown(layout?: PolicyLayout): Town {
         ]),
       );
     },
-    podAddresses: (key) => graph.podNetwork(key)?.addresses.map(plainOf) ?? [],
+    podAddresses: (key) => {
+      const told = graph.podNetwork(key);
+      return told?.infrastructure ?? told?.addresses.map(plainOf) ?? [];
+    },
+    ...(mode === undefined
+      ? {}
+      : { ownAddresses: (key: string) => graph.podNetwork(key)?.addresses.map(plainOf) ?? [] }),
   };
 
   function rows(): readonly Row[] {
@@ -206,6 +260,7 @@ export function createTown(layout?: PolicyLayout): Town {
   }
 
   return {
+    isInTenant: mode !== undefined,
     graph,
     become(state) {
       for (const { key } of scenePods) if (state.absent?.includes(key) === true) uids.delete(key);
@@ -217,11 +272,12 @@ export function createTown(layout?: PolicyLayout): Town {
     world: () => worldOf(current, places),
     end(name, family, side) {
       const ofFamily = (addresses: readonly string[]) => addresses.find((address) => familyOf(address) === family);
-      const pod = scenePods.find(({ key }) => key === name);
+      const key = name.replace(/^own:/, "");
+      const pod = scenePods.find((one) => one.key === key);
       const nodeName = name.startsWith("node:") ? name.slice("node:".length) : pod?.hostNetwork ? pod.node : undefined;
       if (nodeName === undefined) {
-        const address = ofFamily(places.podAddresses(name));
-        const port = address === undefined ? undefined : portWith(address);
+        const address = ofFamily(key === name ? places.podAddresses(key) : (places.ownAddresses?.(key) ?? []));
+        const port = graph.podNetwork(key)?.port;
         return address === undefined || port === undefined ? undefined : { port, address };
       }
       const node = paperPlaces.nodes.find(({ metadata }) => metadata.name === nodeName);

@@ -7,6 +7,7 @@ import type { Family } from "../policies/address-blocks.ts";
 import { cases } from "../policies/cases/all.ts";
 import { type Answer, createEvaluator } from "../policies/evaluator.ts";
 import { afterStep, anyStepWithPods, type Step } from "../policies/generate.ts";
+import { keyOf } from "../policies/objects.ts";
 import { type Ask, nodeAsks, podAsks, type State, serviceAsks } from "../policies/scene.ts";
 import { createTown, type Town } from "./policies-town.ts";
 
@@ -23,6 +24,8 @@ const hairpins: Readonly<Record<Family, string>> = { ipv4: "169.254.0.5", ipv6: 
 /** On a busy machine. */
 const timeoutMs = 400_000;
 const asks: readonly Ask[] = [...podAsks, ...nodeAsks, ...serviceAsks];
+/** Within a tenant pods have addresses that it alone knows. */
+const ownAsks: readonly Ask[] = podAsks.map((ask) => ({ ...ask, from: `own:${ask.from}`, to: `own:${ask.to}` }));
 
 function rowsAnswer(
   town: Town,
@@ -43,6 +46,8 @@ function rowsAnswer(
 }
 
 let judged = 0;
+/** Of these, those between addresses that a tenant alone knows. */
+let judgedInTenants = 0;
 let states = 0;
 
 /** @returns what differs, in words; the first few */
@@ -52,10 +57,11 @@ function differences(town: Town, family: Family): readonly string[] {
   const { judge } = createAclEvaluator(town.rows());
   const explainer = createExplainer(town.graph.model);
   states += 1;
-  for (const ask of asks) {
+  for (const ask of town.isInTenant ? [...ownAsks, ...asks] : asks) {
     const { from, to, protocol, port } = ask;
     for (const answer of evaluator.answer({ ...ask, family })) {
       judged += 1;
+      if (from.startsWith("own:")) judgedInTenants += 1;
       const what = `${from} > ${to} ${protocol} ${port ?? ""} ${family}`;
       const rows = rowsAnswer(town, judge as never, ask, answer, family);
       if (rows === undefined) found.push(`${what}: no port`);
@@ -64,8 +70,10 @@ function differences(town: Town, family: Family): readonly string[] {
           `${what}: ${answer.allowed} by ${answer.reasons.join("; ")}, but rows: ${rows.steps.slice(-3).join(" | ")}`,
         );
       const { source, destination, port: number } = answer.packet;
+      // Where a pod of another tenant may have the address, the pod is asked for.
+      const sender = source.pod === undefined ? from : town.isInTenant ? keyOf(source.pod) : source.address;
       const query = {
-        ...{ from: source.pod === undefined ? from : source.address, protocol },
+        ...{ from: sender, protocol },
         to: destination.address,
         ...(number === undefined ? {} : { port: String(number) }),
       };
@@ -115,6 +123,47 @@ describe.each(layouts)("in %s", (_, layout) => {
         { numRuns: 60, seed: 20_261_121, endOnFailure: false },
       );
       console.info(`${states} states, ${judged} verdicts`);
+    },
+    timeoutMs,
+  );
+});
+
+describe.each([
+  ["PerNode", cases],
+  ["Cluster", cases.filter((_, position) => position % 4 === 0)],
+] as const)("inside a tenant, in a subnet of mode %s", (mode, own) => {
+  it(
+    "the rows and why say what the specifications say, for each of their lines",
+    () => {
+      const town = createTown(undefined, mode);
+      const before = judgedInTenants;
+      for (const [position, { name, passes: _p, drops: _d, ...state }] of own.entries()) {
+        town.become(state);
+        expect([name, ...differences(town, position % 2 === 0 ? "ipv4" : "ipv6")]).toEqual([name]);
+      }
+      expect(judgedInTenants - before).toBeGreaterThan(own.length * ownAsks.length * 0.9);
+    },
+    timeoutMs,
+  );
+
+  it(
+    "they say so in any state, however it came about",
+    () => {
+      fc.assert(
+        fc.property(
+          fc.array(anyStepWithPods, { minLength: 1, maxLength: 16, size: "max" }),
+          (steps: readonly Step[]) => {
+            const town = createTown(undefined, mode);
+            let state: State = { policies: [] };
+            for (const [position, step] of steps.entries()) {
+              state = afterStep(state, step);
+              town.become(state);
+              expect(differences(town, position % 2 === 0 ? "ipv4" : "ipv6")).toEqual([]);
+            }
+          },
+        ),
+        { numRuns: 6, seed: 20_261_122, endOnFailure: false },
+      );
     },
     timeoutMs,
   );

@@ -128,7 +128,13 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
     if (sets.has(name)) throw new Error(`two address sets are called ${name}`);
     sets.set(name, addressTest(list(columns.addresses)));
   }
-  const context: MatchContext = {
+  const chassis = new Map(
+    table("Logical_Switch_Port").map(({ columns }) => [
+      String(columns.name),
+      entry(columns.options, "requested-chassis"),
+    ]),
+  );
+  const contextAt = (port: PortName): MatchContext => ({
     inGroup(name, port) {
       const group = groups.get(name);
       if (group === undefined) throw new Error(`there is no port group ${name}`);
@@ -139,7 +145,13 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
       if (set === undefined) throw new Error(`there is no address set ${name}`);
       return set(address);
     },
-  };
+    // What goes to a pod is judged where that is.
+    isResident(name) {
+      const own = chassis.get(name);
+      if (own === undefined) throw new Error(`there is no port ${name} with a chassis`);
+      return chassis.get(port.name) === own;
+    },
+  });
 
   const ports = new Map<string, { readonly port: PortName; readonly at: Switch }>();
   for (const { columns } of table("Logical_Switch")) {
@@ -195,6 +207,7 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
   /** What the ACLs of one stage of a switch decide; in each tier the one with the highest priority that matches. */
   function stage(at: Switch, direction: string, isAfterBalancing: boolean, packet: LogicalPacket): Decision {
     const where = `${at.name} ${direction}${isAfterBalancing ? " after balancing" : ""}`;
+    const context = contextAt(direction === "to-lport" ? packet.outport : packet.inport);
     const candidates = at.acls.filter(
       (acl) => acl.direction === direction && acl.isAfterBalancing === isAfterBalancing,
     );
@@ -227,6 +240,7 @@ export function createAclEvaluator(rows: Iterable<Row>): AclEvaluator {
    */
   function isStateless(hop: Hop, direction: string, packet: LogicalPacket): boolean {
     const untracked = { ...packet, ct: new Set<string>() };
+    const context = contextAt(direction === "to-lport" ? packet.outport : packet.inport);
     return hop.at.acls.some(
       (acl) => acl.direction === direction && acl.action === "allow-stateless" && acl.match(untracked, context),
     );

@@ -34,6 +34,8 @@ export interface MatchContext {
   inGroup(group: string, port: PortName): boolean;
   /** Whether a set holds an address; @throws when there is no such set */
   inSet(set: string, address: string): boolean;
+  /** Whether a port is where the packet is judged; @throws when there is no such port */
+  isResident(port: string): boolean;
 }
 
 export type Match = (packet: LogicalPacket, context: MatchContext) => boolean;
@@ -250,6 +252,13 @@ export function parseMatch(text: string): Match {
     }
     if (token?.kind !== "id") return fail("a condition is missing");
     position += 1;
+    if (token.text === "is_chassis_resident") {
+      if (!take("(")) fail("( is missing");
+      const port = tokens[position];
+      position += 1;
+      if (port?.kind !== "string" || !take(")")) return fail("is_chassis_resident is of a port's name");
+      return (_, context) => context.isResident(port.text) !== negated;
+    }
     const operator = takeOperator();
     if (operator !== undefined) return compare(token.text, operator, constants(), negated);
     const predicate = Object.hasOwn(predicates, token.text) ? predicates[token.text] : undefined;
