@@ -49,6 +49,14 @@ export function projectResource<Own extends object>(
   });
 }
 
+const labelPattern = /^(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+
+/** Dots part the names of rows that bear this one. */
+export function requireLabelName(object: RawObject, complain: Complain): void {
+  const name = textAt(objectAt(object.metadata).name) ?? "";
+  if (!labelPattern.test(name)) complain(`metadata.name: ${name} has dots, or more than 63 characters`);
+}
+
 /** Texts of a list; what is something else has been told of by the schema. */
 export const textsAt = (value: unknown): readonly string[] => listAt(value).filter((each) => typeof each === "string");
 

@@ -12,6 +12,7 @@ import {
   readCidr,
   readNamespaceSelection,
   readRanges,
+  requireLabelName,
   textsAt,
 } from "./resource-record.ts";
 import type { NamespaceSelection, ResourceRecord } from "./selection.ts";
@@ -117,7 +118,8 @@ function readNetworks(spec: RawObject, mode: SubnetMode, complain: Complain): re
 
 /** Projects a Subnet as the API gives it; never throws. */
 export function projectSubnet(raw: unknown): SubnetRecord {
-  return projectResource(raw, subnetSpec, (spec, complain) => {
+  return projectResource(raw, subnetSpec, (spec, complain, object) => {
+    requireLabelName(object, complain);
     const mode = modes.find((each) => each === spec.mode) ?? "Cluster";
     const networks = readNetworks(spec, mode, complain);
     const { mode: rawEgress, addresses } = objectAt(spec.egress);

@@ -59,6 +59,10 @@ describe("the record of a Tenant", () => {
     expect(tenant({ namespaces: { names: ["a"] } }, "default").problem).toMatch(/no other one claims/);
   });
 
+  it("can't have a name with dots, which part the names of rows", () => {
+    expect(tenant({}, "a.b").problem).toMatch(/a\.b has dots/);
+  });
+
   it("selects nothing by a selector that can't be read", () => {
     const record = tenant({ namespaces: { selector: { matchLabels: { "not a key": "x" } } } });
     expect(record.namespaces.requirements).toBeUndefined();

@@ -6,6 +6,7 @@ import {
   readAddress,
   readCidr,
   readNamespaceSelection,
+  requireLabelName,
   textsAt,
 } from "./resource-record.ts";
 import type { NamespaceSelection, ResourceRecord } from "./selection.ts";
@@ -130,6 +131,7 @@ export function projectTenant(raw: unknown): TenantRecord {
   return projectResource(raw, tenantSpec, (spec, complain, object) => {
     const { rateKbps } = objectAt(spec.stormControl);
     const name = textAt(objectAt(object.metadata).name);
+    requireLabelName(object, complain);
     const namespaces = readNamespaceSelection(spec.namespaces, complain);
     if (name === defaultTenant && (namespaces.names.length > 0 || namespaces.requirements !== undefined)) {
       complain("namespaces: the tenant default has those that no other one claims");
