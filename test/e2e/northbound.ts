@@ -10,7 +10,9 @@ import {
   projectBaselineAdminNetworkPolicy,
 } from "../../controller/state/admin-network-policy.ts";
 import { projectClusterNetworkPolicy } from "../../controller/state/cluster-network-policy.ts";
+import { projectEgressIp } from "../../controller/state/egress-ip.ts";
 import { projectEndpointSlice } from "../../controller/state/endpoint-slice.ts";
+import { projectFloatingIp } from "../../controller/state/floating-ip.ts";
 import { projectIpAddress } from "../../controller/state/ip-address.ts";
 import { projectIpPool } from "../../controller/state/ip-pool.ts";
 import { projectNamespace } from "../../controller/state/namespace.ts";
@@ -31,7 +33,9 @@ import {
   adminNetworkPolicies,
   baselineAdminNetworkPolicies,
   clusterNetworkPolicies,
+  egressIps,
   endpointSlices,
+  floatingIps,
   ipAddresses,
   ipPools,
   isKubeError,
@@ -54,6 +58,7 @@ const tables = [
   "Address_Set",
   "Chassis_Template_Var",
   "DHCP_Options",
+  "Gateway_Chassis",
   "Load_Balancer",
   "Load_Balancer_Group",
   "Logical_Router",
@@ -77,6 +82,7 @@ const memberColumns = [
   ["Logical_Router", "policies"],
   ["Logical_Router", "static_routes"],
   ["Logical_Router", "nat"],
+  ["Logical_Router_Port", "gateway_chassis"],
   ["Logical_Switch", "qos_rules"],
 ] as const;
 
@@ -95,6 +101,8 @@ const ownKinds = [
   ["ipPool", ipPools, projectIpPool],
   ["ipAddress", ipAddresses, projectIpAddress],
   ["providerNetwork", providerNetworks, projectProviderNetwork],
+  ["egressIp", egressIps, projectEgressIp],
+  ["floatingIp", floatingIps, projectFloatingIp],
 ] as const;
 
 async function listIfDefined(client: KubeClient, resource: Resource): Promise<readonly unknown[]> {
