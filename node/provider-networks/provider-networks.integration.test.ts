@@ -67,6 +67,41 @@ function ping(where: string, address: string): () => Promise<{ readonly sent: nu
   };
 }
 
+/** Asks, from a port of a bridge in VLAN 100, for a neighbour. @returns what of it is seen at the other end of the wire */
+async function framesOfVlan(bridge: string, wire: string): Promise<string> {
+  host.vsctl("add-port", bridge, "guest", "tag=100", "--", "set", "Interface", "guest", "type=internal");
+  await host.until("the port is there", () => host.inNode("ip", "-br", "link").includes("guest"));
+  host.inNode("ip", "address", "add", "198.18.100.11/24", "dev", "guest");
+  host.inNode("ip", "link", "set", "guest", "up");
+  const capture = spawn("ip", [
+    ...[
+      "netns",
+      "exec",
+      host.outside,
+      "timeout",
+      "5",
+      "tcpdump",
+      "-lnnei",
+      wire,
+      "-c",
+      "1",
+      "vlan",
+      "100",
+      "and",
+      "arp",
+    ],
+  ]);
+  await once(capture.stderr, "data");
+  let frames = "";
+  capture.stdout.on("data", (chunk: Buffer) => {
+    frames += chunk.toString();
+  });
+  expect(() => host.inNode("ping", "-c", "1", "-W", "1", "198.18.100.1")).toThrow();
+  if (capture.exitCode === null) await once(capture, "close");
+  host.vsctl("del-port", bridge, "guest");
+  return frames;
+}
+
 describe("a provider network on a node", () => {
   it("takes the first uplink that is there, with the node's addresses, and nobody notices", async () => {
     const stop = ping(host.outside, "198.18.0.11");
@@ -87,22 +122,7 @@ describe("a provider network on a node", () => {
   });
 
   it("carries VLANs", async () => {
-    host.vsctl("add-port", "br-red", "guest", "tag=100", "--", "set", "Interface", "guest", "type=internal");
-    await host.until("the port is there", () => host.inNode("ip", "-br", "link").includes("guest"));
-    host.inNode("ip", "address", "add", "198.18.100.11/24", "dev", "guest");
-    host.inNode("ip", "link", "set", "guest", "up");
-    const capture = spawn("ip", [
-      ...["netns", "exec", host.outside, "tcpdump", "-lnnei", "w1", "-c", "1", "vlan", "100", "and", "arp"],
-    ]);
-    await once(capture.stderr, "data");
-    let frames = "";
-    capture.stdout.on("data", (chunk: Buffer) => {
-      frames += chunk.toString();
-    });
-    expect(() => host.inNode("ping", "-c", "1", "-W", "1", "198.18.100.1")).toThrow();
-    if (capture.exitCode === null) await once(capture, "close");
-    expect(frames).toMatch(/vlan 100.* who-has 198\.18\.100\.1 /);
-    host.vsctl("del-port", "br-red", "guest");
+    expect(await framesOfVlan("br-red", "w1")).toMatch(/vlan 100.* who-has 198\.18\.100\.1 /);
   });
 
   it("says which uplinks were looked for where there is none, and takes one that comes", async () => {
@@ -132,6 +152,7 @@ describe("a provider network on a node", () => {
     await host.until("campus is ready", () => isReady("campus"));
     expect(mappings()).toContain("campus.chassis-a:br-ex");
     expect(host.statuses.get("campus")).toMatchObject({ message: expect.stringContaining("need a VLAN") });
+    expect(await framesOfVlan("br-ex", "wire")).toMatch(/vlan 100.* who-has 198\.18\.100\.1 /);
     host.putProviderNetwork("campus", undefined);
     await host.until("campus is gone", () => !mappings().includes("campus"));
     expect(mappings()).toContain("physnet:br-ex");
@@ -175,6 +196,22 @@ describe("a provider network on a node", () => {
     await host.until("probe is looked at", () => host.statuses.get("probe") !== undefined);
     expect(host.vsctl("--columns=_uuid", "--bare", "list", "Bridge")).toBe(before);
     host.putProviderNetwork("probe", undefined);
+  });
+
+  it("has a move finished that was cut off half-way", async () => {
+    await agent.end("SIGKILL");
+    const memory = JSON.parse(
+      JSON.parse(host.vsctl("get", "Bridge", "br-red", "external_ids:ovenbird.io/host-network")),
+    );
+    const moving = JSON.stringify(JSON.stringify({ ...memory, phase: "moving" }));
+    host.vsctl("set", "Bridge", "br-red", `external_ids:"ovenbird.io/host-network"=${moving}`);
+    host.inNode("ip", "address", "flush", "dev", "br-red");
+    host.inNode("ip", "address", "add", "198.18.0.11/24", "dev", "p1");
+    agent = host.startAgent("--uplink", host.uplink);
+    await host.until("the addresses are where they belong", () => addresses("br-red").length === 2);
+    expect(addresses("p1")).toEqual([]);
+    await host.until("the route is back", () => host.inNode("ip", "route", "show", "198.19.0.0/16").includes("br-red"));
+    expect(reaches("198.18.0.11") && reaches("fd18::11")).toBe(true);
   });
 
   it("gets the node's addresses back when vswitchd was killed", async () => {
