@@ -361,6 +361,91 @@ describe("a service that is shared", () => {
   });
 });
 
+/** Resolves once the object's condition Ready says so. @returns its message */
+async function untilCondition(target: string, reason: string): Promise<string> {
+  const path = (field: string) => `{.status.conditions[?(@.type=="Ready")].${field}}`;
+  const read = (field: string) => lab.kubectl(["get", target, "-o", `jsonpath=${path(field)}`]);
+  await expect.poll(() => read("reason"), { timeout: 10_000 }).toBe(reason);
+  return read("message");
+}
+
+const remove = (...targets: readonly string[]) => lab.kubectl(["delete", ...targets]);
+
+describe("what can't be", () => {
+  it("is told on the object: a network twice in a tenant, one of the nodes, a namespace twice, a pool elsewhere", async () => {
+    await apply(
+      subnetObject("red-again", { tenant: "red", mode: "PerNode", cidrs: ["10.10.128.0/17"] }),
+      subnetObject("red-nodes", { tenant: "red", mode: "Cluster", cidrs: ["172.18.0.0/24"] }),
+      { ...tenantObject("thief"), spec: { namespaces: { names: ["red"] } } },
+      {
+        ...{ apiVersion: "ovenbird.io/v1alpha1", kind: "IPPool", metadata: { name: "elsewhere" } },
+        spec: { subnet: "red-flat", addresses: ["10.99.0.1-10.99.0.9"] },
+      },
+    );
+    expect(await untilCondition("subnet/red-again", "SubnetOverlap")).toContain("red-flat");
+    await untilCondition("subnet/red-nodes", "SubnetOverlap");
+    expect(await untilCondition("tenant/thief", "NamespaceClaimed")).toContain("red");
+    await untilCondition("ippool/elsewhere", "PoolOutsideSubnet");
+    await expectAnswers([["red/here", "subnet:red/there", "red/there"]]);
+    await remove("subnet/red-again", "subnet/red-nodes", "tenant/thief", "ippool/elsewhere");
+  });
+
+  it("is refused by the API server: another mode, another tenant", async () => {
+    for (const spec of [{ mode: "PerNode" }, { tenant: "blue" }])
+      await expect(
+        lab.kubectl(["patch", "subnet", "red-flat", "--type=merge", "-p", JSON.stringify({ spec })]),
+      ).rejects.toThrow("can't be changed");
+  });
+
+  it("a pod of a tenant without subnet waits, says why, and is there once there is one", async () => {
+    await apply(namespaceObject("bare"), tenantObject("bare"));
+    await untilCondition("tenant/bare", "Ready");
+    await apply(tenantPodObject({ namespace: "bare", name: "early", node: "node1" }));
+    await cluster.until("bare/early", "refused", (pod) =>
+      (pod?.metadata?.annotations?.["ovenbird.io/refused"] ?? "").includes("NO_SUBNET"),
+    );
+    await apply(
+      subnetObject("bare-pods", { tenant: "bare", mode: "PerNode", cidrs: twinNetworks, nodePrefixLengths: [24, 80] }),
+    );
+    await cluster.untilReady("bare/early");
+    await expectAnswers([
+      ["node:node2", "bare/early", "bare/early"],
+      ["red/here", "bare/early", nobody],
+    ]);
+  });
+
+  it("a subnet in use stays until its last pod ends, and gives out nothing", async () => {
+    await lab.kubectl(["delete", "subnet", "bare-pods", "--wait=false"]);
+    await expect
+      .poll(() => lab.kubectl(["get", "subnet", "bare-pods", "-o", "jsonpath={.status.conditions[*].type}"]), {
+        timeout: 10_000,
+      })
+      .toContain("InUse");
+    await apply(tenantPodObject({ namespace: "bare", name: "late", node: "node1" }));
+    await cluster.until(
+      "bare/late",
+      "refused",
+      (pod) => pod?.metadata?.annotations?.["ovenbird.io/refused"] !== undefined,
+    );
+    await expectAnswers([["node:node2", "bare/early", "bare/early"]]);
+    await Promise.all(["bare/early", "bare/late"].map((key) => cluster.delete(key)));
+    await Promise.all(["bare/early", "bare/late"].map((key) => cluster.untilGone(key)));
+    await lab.kubectl(["wait", "--for=delete", "--timeout=10s", "subnet/bare-pods"]);
+  });
+});
+
+it("a controller that is killed finds all of it again", async () => {
+  await lab.kill("controller");
+  await apply(tenantPodObject({ namespace: "green", name: "new", node: "node1" }));
+  await lab.ready();
+  await cluster.untilReady("green/new");
+  await expectAnswers([
+    ["green/new", "subnet:green/there", "green/there"],
+    ...twins.map((tenant) => [`${tenant}/here`, `subnet:${tenant}/there`, `${tenant}/there`] as const),
+    ["red/here", "blue/there", nobody],
+  ]);
+});
+
 it("all of it is in the database as a translation from scratch has it", async () => {
   const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
   expect(differences).toEqual([]);
