@@ -281,6 +281,7 @@ export function createEngine(options: EngineOptions): Engine {
   subnetIpam.onKept((name) => {
     if (!synced) return;
     listener.kept?.(name);
+    listener.resource?.("IPAddress", name);
     const pod = subnetIpam.isWritten(name) ? subnetIpam.podOfKept(name) : undefined;
     if (pod !== undefined) announceIfNeeded("pod", pod);
   });

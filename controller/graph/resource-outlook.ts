@@ -1,3 +1,4 @@
+import { keptProblems } from "../addresses/kept-problems.ts";
 import { contains, type Family } from "../ipam/address.ts";
 import { networkCidr } from "../ipam/subnet-block.ts";
 import type { AddressUsage, SubnetIpam } from "../ipam/subnet-ipam.ts";
@@ -16,7 +17,7 @@ export interface OutlookOptions {
   readonly subnets: SubnetGraph;
 }
 
-/** What there is to say of tenants, subnets, pools and provider networks. */
+/** What there is to say of tenants, subnets, pools, kept addresses and provider networks. */
 export interface Outlook {
   applyProviderNetwork(name: string, network: ProviderNetworkRecord | undefined): void;
   /** Everything may be otherwise. */
@@ -37,6 +38,8 @@ const mostNamed = 5;
 export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions): Outlook {
   const providerNetworks = new Map<string, ProviderNetworkRecord>();
   const changed = new Map<string, { readonly kind: ResourceKind; readonly key: string }>();
+  /** IPAddresses that keep what somebody else has, or can't be had. */
+  const troubled = new Map<string, string>();
   const touch = (kind: ResourceKind, key: string): void => {
     changed.set(resourceId(kind, key), { kind, key });
   };
@@ -104,6 +107,14 @@ export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions):
     };
   }
 
+  function ofAddress(name: string): ResourceConditions | undefined {
+    const problems = keptProblems(subnetIpam, name, (subnet) => tenancy.subnets.get(subnet));
+    if (problems === undefined || problems.length === 0) troubled.delete(name);
+    else troubled.set(name, subnetIpam.keptBy(name)?.subnet ?? "");
+    if (problems === undefined) return undefined;
+    return { isReady: problems.length === 0, problems, status: {}, isInUse: false };
+  }
+
   function ofProviderNetwork(name: string): ResourceConditions | undefined {
     const record = providerNetworks.get(name);
     if (record === undefined || record.nodes.size === 0) return undefined;
@@ -131,16 +142,19 @@ export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions):
       for (const name of tenancy.subnets.keys()) touch("Subnet", name);
       for (const name of tenancy.pools.keys()) touch("IPPool", name);
       for (const name of providerNetworks.keys()) touch("ProviderNetwork", name);
+      for (const name of troubled.keys()) touch("IPAddress", name);
     },
     touchUse(subnet) {
       touch("Subnet", subnet);
       touch("Tenant", tenancy.subnets.get(subnet)?.tenant ?? defaultTenant);
       for (const { key, subnet: of } of tenancy.pools.values()) if (of === subnet) touch("IPPool", key);
+      for (const [name, of] of troubled) if (of === subnet) touch("IPAddress", name);
     },
     conditions(kind, key) {
       if (kind === "Tenant") return ofTenant(key);
       if (kind === "Subnet") return ofSubnet(key);
       if (kind === "IPPool") return ofPool(key);
+      if (kind === "IPAddress") return ofAddress(key);
       return kind === "ProviderNetwork" ? ofProviderNetwork(key) : undefined;
     },
     takeChangedConditions() {

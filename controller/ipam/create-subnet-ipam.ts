@@ -317,6 +317,14 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
       const space = spaces.get(subnet);
       return address && space && holderText(space, address);
     },
+    podAt(subnet, text) {
+      const address = parseAddress(text);
+      return address && spaces.get(subnet)?.addresses[address.family].podOf(address.value);
+    },
+    keeperAt(subnet, text) {
+      const address = parseAddress(text);
+      return address && spaces.get(subnet)?.addresses[address.family].keeperOf(address.value);
+    },
     reserveTenant(name) {
       const value = tenants.get(name) ?? tenantNumbers.take();
       if (value === undefined)

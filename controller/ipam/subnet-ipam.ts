@@ -58,6 +58,9 @@ export interface SubnetIpam {
   reservations(): IterableIterator<[string, SubnetReservation]>;
   /** Who has an address of a subnet, in words: `pod namespace/name`, or `IPAddress name`, which keeps it. */
   holderOf(subnet: string, address: string): string | undefined;
+  podAt(subnet: string, address: string): string | undefined;
+  /** The IPAddress that keeps it. */
+  keeperAt(subnet: string, address: string): string | undefined;
   /** The tenant's number in the infrastructure networks. */
   reserveTenant(name: string): Outcome<number>;
   releaseTenant(name: string): void;
