@@ -40,6 +40,7 @@ export type OwnKind = keyof typeof projections;
 interface SmallResource {
   readonly uid: string;
   readonly createdAt: string;
+  readonly generation: number;
   readonly spec: Readonly<Record<string, unknown>>;
 }
 export type AnyEvent = ReflectorEvent<AnyRecord>;
