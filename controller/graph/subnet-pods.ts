@@ -173,6 +173,16 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
     return tag === undefined ? pod?.selectionLabels : pod && labelsInTenant(pod.selectionLabels, tag);
   }
 
+  function keep({ key, uid, request, workload, ordinal }: PodRecord, held: SubnetReservation): void {
+    const { node, subnet } = held;
+    const nodeNumber = ipam.blockOf(node) ?? 0;
+    const asked = { key, uid, node, nodeNumber, subnet, wish: request, workload, ordinal, pools: [] };
+    const outcome = subnetIpam.reserve(asked);
+    if (outcome.kind !== "reserved" || outcome.value === held) return;
+    unnote(key, held);
+    note(key, outcome.value);
+  }
+
   return {
     held(key) {
       takeRestored();
@@ -203,6 +213,9 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
       const held = subnetIpam.reservation(key);
       if (held?.uid === uid) {
         if (refusals.has(key)) settle(key, undefined);
+        // What outlives the pod may not have been written before a restart.
+        const isLasting = pod.request?.sticky !== undefined || pod.ordinal !== undefined;
+        if (held.keptBy === undefined && isLasting) keep(pod, held);
         return;
       }
       const isPlain = pod.request === undefined && pod.networkAnnotation === undefined;

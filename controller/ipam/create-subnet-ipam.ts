@@ -1,3 +1,4 @@
+import type { IpAddressRecord } from "../state/ip-address.ts";
 import type { Problem } from "../state/object-problem.ts";
 import type { SubnetRecord } from "../state/subnet.ts";
 import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
@@ -237,6 +238,19 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
     return { kind: "reserved", value: keepFor(request, reservation) };
   }
 
+  /** An IPAddress for a pod that is there already is that pod's. */
+  function adopt(name: string, { namespace, holder, subnet, addresses }: IpAddressRecord): void {
+    const key = `${namespace}/${holder}`;
+    const held = pods.get(key);
+    if (held?.subnet !== subnet || held.keptBy !== undefined || keeping.podOf(name) !== undefined) return;
+    if (keeping.of(subnet, namespace, holder)?.name !== name) return;
+    pods.set(key, Object.freeze({ ...held, keptBy: name }));
+    keeping.setPod(name, key);
+    if (addresses.length === 0) {
+      keeping.override(name, { addresses: held.addresses, mac: held.mac, ttlSeconds: undefined });
+    }
+  }
+
   /** Gives addresses to IPAddress objects of flat subnets that name none. */
   function fill(subnet: string): void {
     const space = spaces.get(subnet);
@@ -305,7 +319,10 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
     setKept(name, record) {
       const former = keeping.get(name)?.subnet;
       keeping.setRecord(name, record);
-      if (record !== undefined) fill(record.subnet);
+      if (record !== undefined) {
+        adopt(name, record);
+        fill(record.subnet);
+      }
       if (former !== undefined) forgetUnused(former);
     },
     reserve,

@@ -284,6 +284,28 @@ describe("addresses that outlive their pod", () => {
     expect(ipam.reservation("a/1")?.keptBy).toBe("x");
   });
 
+  it("are those of a pod that is there already, where somebody reserves them for it", () => {
+    const { ipam, reserve } = ipamWith();
+    reserve("a/1");
+    ipam.setKept("x", keptRecord("x", { namespace: "a", holder: "1" }));
+    expect(ipam.keptBy("x")?.addresses).toEqual(["10.10.0.2"]);
+    expect([ipam.podOfKept("x"), ipam.reservation("a/1")?.keptBy]).toEqual(["a/1", "x"]);
+    ipam.release("a/1");
+    expect(reserve("a/1", { uid: "next", node: "n2" })).toBe("10.10.0.2");
+  });
+
+  it("are kept also where they were not yet written before a restart", () => {
+    const db = { workload: "StatefulSet/db", ordinal: 0 };
+    const before = ipamWith();
+    before.reserve("a/db-0", db);
+    const held = before.ipam.reservation("a/db-0");
+    if (held === undefined) throw new Error("a/db-0 holds nothing");
+    const reservation = { ...held, keptBy: undefined };
+    const { ipam, reserve } = ipamWith(subnet("s"), [{ key: "a/db-0", reservation, strength: 1 }]);
+    expect(reserve("a/db-0", db)).toBe("10.10.0.2");
+    expect(ipam.keptBy("a.db-0.s")).toMatchObject({ addresses: ["10.10.0.2"], record: undefined });
+  });
+
   it("go to the older one of two that keep the same", () => {
     const { ipam, reserve } = ipamWith();
     const one = { namespace: "a", addresses: ["10.10.0.6"] };
