@@ -122,7 +122,10 @@ export function createGraph(options: GraphOptions): Graph {
   const namespaces = new Map<string, NamespaceRecord>();
   const problems = createProblemLog(report);
   const serviceNodes = createServiceNodeIndex(network);
-  const services = createServiceGraph({ network, nodes: serviceNodes, problems, restored: previousBackends });
+  const services = createServiceGraph({
+    ...{ network, nodes: serviceNodes, problems, restored: previousBackends },
+    outlets: () => outlets.isUsed,
+  });
   const domains = createDomainAddresses();
   const podSets = createPodSets();
   const contentSets = createContentSets({
@@ -287,7 +290,7 @@ export function createGraph(options: GraphOptions): Graph {
     },
     flush() {
       const vacated = pods.release(isFirstFlush);
-      const { choicesChanged, hubChanged } = subnets.resolve();
+      const { choicesChanged, allChanged, hubChanged } = subnets.resolve();
       if (choicesChanged) subnetPods.wakeAll();
       if (hubChanged) nodes.touchAll();
       nodes.release(vacated, isFirstFlush);
@@ -297,8 +300,11 @@ export function createGraph(options: GraphOptions): Graph {
       const subnetChanges = subnets.flush();
       for (const [tenant, peers] of subnetChanges.peers) policies.applyTenant(tenant, peers);
       if (choicesChanged || hubChanged) outlets.touch();
+      const usedOutlets = outlets.isUsed;
       outlets.resolve();
-      if (choicesChanged) outlook.touchAll();
+      if (outlets.isUsed !== usedOutlets) services.touchOutlets();
+      if (allChanged) outlook.touchAll();
+      for (const tenant of tenancy.takeMoved()) outlook.touchTenant(tenant);
       const policyChanges = policies.flush();
       for (const key of podSets.flushPlaces()) pods.touch(key);
       const restored = ipam.takeRestoredOwners();

@@ -22,6 +22,8 @@ export interface Outlook {
   applyProviderNetwork(name: string, network: ProviderNetworkRecord | undefined): void;
   /** Everything may be otherwise. */
   touchAll(): void;
+  /** Namespaces of a tenant. */
+  touchTenant(name: string): void;
   /** Somebody came to or left a subnet. */
   touchUse(subnet: string): void;
   conditions(kind: ResourceKind, key: string): ResourceConditions | undefined;
@@ -144,6 +146,7 @@ export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions):
       for (const name of providerNetworks.keys()) touch("ProviderNetwork", name);
       for (const name of troubled.keys()) touch("IPAddress", name);
     },
+    touchTenant: (name) => touch("Tenant", name),
     touchUse(subnet) {
       touch("Subnet", subnet);
       touch("Tenant", tenancy.subnets.get(subnet)?.tenant ?? defaultTenant);

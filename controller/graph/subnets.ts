@@ -30,7 +30,7 @@ export interface SubnetGraphOptions {
 /** What tenants and subnets need in rows: routers, switches with their slices, and what pods' ports depend on of them. */
 export interface SubnetGraph {
   /** Brings tenants' numbers up to date; after addresses were released, and before nodes are made. */
-  resolve(): { readonly choicesChanged: boolean; readonly hubChanged: boolean };
+  resolve(): { readonly choicesChanged: boolean; readonly allChanged: boolean; readonly hubChanged: boolean };
   /** What nodes have to know; none without subnets. */
   readonly hub: HubTenancy | undefined;
   /** Tenants that have numbers from before. */
@@ -314,8 +314,8 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
       const what = tenancy.resolve();
       if (what !== "all") {
         // A namespace that moved may make a service the tenant's own.
-        if (what === "choices") for (const name of tenants.keys()) dirtyTenants.add(name);
-        return { choicesChanged: what !== undefined, hubChanged: false };
+        if (what === "moves") for (const name of tenants.keys()) dirtyTenants.add(name);
+        return { choicesChanged: what !== undefined, allChanged: false, hubChanged: false };
       }
       number();
       for (const key of switches.keys()) dirtySwitches.add(key);
@@ -329,7 +329,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
       const text = now && JSON.stringify(now);
       const hubChanged = text !== hubText;
       if (hubChanged) [hub, hubText] = [now, text];
-      return { choicesChanged: true, hubChanged };
+      return { choicesChanged: true, allChanged: true, hubChanged };
     },
     noteNumbers(restored) {
       for (const [name, number] of restored) numbers.set(name, number);

@@ -35,8 +35,10 @@ export interface Tenancy {
   touchUse(subnet: string): void;
   /** Whether there is anything but the cluster's own network. */
   readonly isUsed: boolean;
-  /** What is other than at the last time: the resolution, or only what pods may ask for. */
-  resolve(): "all" | "choices" | undefined;
+  /** What is other than at the last time: the resolution, only whose namespaces are whose, or only what pods may ask for. */
+  resolve(): "all" | "moves" | "choices" | undefined;
+  /** Tenants that have won or lost a namespace since this was asked last. */
+  takeMoved(): readonly string[];
   /** As of the last time. */
   readonly resolution: Resolution;
   tenantOf(namespace: string): string;
@@ -70,7 +72,8 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
   let resolution = nothing;
   /** The oldest first; kept until something changes. */
   let openOf = new Map<string, readonly ResolvedSubnet[]>();
-  let dirty: "all" | "choices" | undefined;
+  let dirty: "all" | "moves" | "choices" | undefined;
+  const moved = new Set<string>();
   const touch = (): void => {
     dirty = "all";
   };
@@ -165,10 +168,15 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
     },
     applyNamespace(name, namespace) {
       const before = namespaces.get(name);
+      const from = before && tenantNamespaces.tenantOf(name);
       if (namespace === undefined) namespaces.delete(name);
       else namespaces.set(name, namespace);
       tenantNamespaces.setNamespace(name, namespace?.labels);
-      if (before?.labels !== namespace?.labels || before?.subnet !== namespace?.subnet) dirty ??= "choices";
+      const to = namespace && tenantNamespaces.tenantOf(name);
+      if (from !== to) {
+        for (const tenant of [from, to]) if (tenant !== undefined) moved.add(tenant);
+        if (dirty !== "all") dirty = "moves";
+      } else if (before?.labels !== namespace?.labels || before?.subnet !== namespace?.subnet) dirty ??= "choices";
     },
     touchNodes() {
       if (subnets.size > 0) touch();
@@ -193,6 +201,11 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
           : resolveTenancy({ network, tenants, subnets, nodeAddresses, isInUse });
       openOf = new Map();
       return before;
+    },
+    takeMoved() {
+      const names = [...moved];
+      moved.clear();
+      return names;
     },
     get resolution() {
       return resolution;

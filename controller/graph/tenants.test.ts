@@ -1,0 +1,216 @@
+import { describe, expect, it } from "vitest";
+import { createIpam } from "../ipam/ipam.ts";
+import { parseNetworkConfig } from "../ipam/network-config.ts";
+import { projectEndpointSlice } from "../state/endpoint-slice.ts";
+import { projectNamespace } from "../state/namespace.ts";
+import { projectNode } from "../state/node.ts";
+import { projectPod } from "../state/pod.ts";
+import { projectService } from "../state/service.ts";
+import type { StateEvent } from "../state/state-event.ts";
+import { projectSubnet } from "../state/subnet.ts";
+import { projectTenant } from "../state/tenant.ts";
+import { ownerText } from "../translate/owner.ts";
+import { createGraph } from "./graph.ts";
+
+const parsed = parseNetworkConfig({ clusterCidr: "10.244.0.0/16", nodePrefix: "24" });
+if (parsed.kind === "invalid") throw new Error(JSON.stringify(parsed.problems));
+const { network } = parsed;
+
+const early = "2026-01-01T00:00:00Z";
+const late = "2026-01-02T00:00:00Z";
+
+/** A graph with two nodes and the namespaces `red`, `blue` and `plain`. */
+function world() {
+  const graph = createGraph({ network, ipam: createIpam(network), report: () => undefined });
+  const upsert = (kind: StateEvent["kind"], object: { readonly key: string }): void =>
+    graph.apply({ kind, change: "upsert", key: object.key, object } as StateEvent);
+  const remove = (kind: StateEvent["kind"], key: string): void =>
+    graph.apply({ kind, change: "delete", key } as StateEvent);
+  for (const name of ["n1", "n2"]) upsert("node", projectNode({ metadata: { name, uid: name } }));
+  for (const name of ["red", "blue", "plain"]) upsert("namespace", projectNamespace({ metadata: { name, uid: name } }));
+  return {
+    graph,
+    upsert,
+    remove,
+    tenant(name: string, spec: object, creationTimestamp = early): void {
+      upsert("tenant", projectTenant({ metadata: { name, uid: name, creationTimestamp }, spec }));
+    },
+    subnet(name: string, spec: object, creationTimestamp = early): void {
+      const metadata = { name, uid: name, creationTimestamp };
+      upsert("subnet", projectSubnet({ metadata, spec: { mode: "Cluster", ...spec } }));
+    },
+    pod(key: string, nodeName = "n1", annotations: Readonly<Record<string, string>> = {}): void {
+      const [namespace, name] = key.split("/");
+      upsert("pod", projectPod({ metadata: { namespace, name, uid: key, annotations }, spec: { nodeName } }));
+    },
+    /** The owners of what changes, in order; those that go with a minus. */
+    flush: () => graph.flush().map(({ owner, bundle }) => `${bundle === undefined ? "-" : ""}${ownerText(owner)}`),
+  };
+}
+
+/** Both tenants, with one network. */
+function twoTenants() {
+  const made = world();
+  for (const name of ["red", "blue"]) {
+    made.tenant(name, { namespaces: { names: [name] } });
+    made.subnet(name, { tenant: name, cidrs: ["10.9.0.0/24"] });
+  }
+  return made;
+}
+
+describe("the graph with tenants", () => {
+  it("gives pods of two tenants the same address, and each another one for everybody", () => {
+    const { graph, pod, flush } = twoTenants();
+    pod("red/a");
+    pod("blue/a");
+    flush();
+    const [red, blue] = [graph.podNetwork("red/a"), graph.podNetwork("blue/a")];
+    expect(red?.addresses).toEqual(["10.9.0.2/24"]);
+    expect(blue?.addresses).toEqual(red?.addresses);
+    expect(blue?.infrastructure).not.toEqual(red?.infrastructure);
+    expect(graph.model.podAt(red?.infrastructure?.[0] ?? "")).toBe("red/a");
+    expect(graph.model.podAt("10.9.0.2")).toBeUndefined();
+    expect(graph.model.tenancy.podsAt("10.9.0.2")).toEqual(["blue/a", "red/a"]);
+  });
+
+  it("writes a router before its switches, those before their pods, and takes them away the other way round", () => {
+    const { pod, remove, flush } = twoTenants();
+    pod("red/a");
+    const came = flush();
+    expect(came.indexOf("Tenant/red")).toBeLessThan(came.indexOf("Subnet/red"));
+    expect(came.indexOf("Subnet/red")).toBeLessThan(came.indexOf("Pod/red/a"));
+    remove("pod", "red/a");
+    remove("subnet", "red");
+    const went = flush();
+    expect(went.indexOf("-Pod/red/a")).toBeLessThan(went.indexOf("-Subnet/red"));
+    expect(went.indexOf("-Subnet/red")).toBeLessThan(went.indexOf("-Tenant/red"));
+    expect(went).not.toContain("Pod/blue/a");
+  });
+
+  it("writes a switch's new slice before the pod that is in it, and nothing else for a further pod", () => {
+    const { pod, flush } = twoTenants();
+    flush();
+    pod("red/a");
+    expect(flush()).toEqual(["Subnet/red", "Pod/red/a"]);
+    pod("red/b", "n2");
+    expect(flush()).toEqual(["Pod/red/b"]);
+  });
+
+  it("makes a node's switch with its first pod, and takes it away with the last", () => {
+    const { tenant, subnet, pod, remove, flush } = world();
+    tenant("red", { namespaces: { names: ["red"] } });
+    subnet("red", { tenant: "red", mode: "PerNode", cidrs: ["10.9.0.0/16"], nodePrefixLengths: [24] });
+    expect(flush().filter((owner) => owner.includes("Subnet"))).toEqual([]);
+    pod("red/a", "n2");
+    expect(flush()).toEqual(["Subnet/red@n2", "Pod/red/a"]);
+    remove("pod", "red/a");
+    expect(flush()).toEqual(["-Pod/red/a", "-Subnet/red@n2"]);
+  });
+
+  it("leaves a pod where it is when its namespace moves, and puts the next one elsewhere", () => {
+    const { graph, tenant, pod, flush } = twoTenants();
+    pod("red/a");
+    flush();
+    tenant("red", { namespaces: { names: [] } });
+    pod("red/b");
+    flush();
+    expect(graph.podNetwork("red/a")?.subnet).toBe("red");
+    expect(graph.podNetwork("red/b")?.subnet).toBeUndefined();
+  });
+
+  it("refuses a pod of a tenant without subnet, with the reason, until there is one", () => {
+    const { graph, tenant, subnet, pod, flush } = world();
+    tenant("red", { namespaces: { names: ["red"] } });
+    pod("red/a");
+    flush();
+    expect(graph.podRefusal("red/a")?.code).toBe("NO_SUBNET");
+    expect(graph.takeChangedRefusals()).toEqual(["red/a"]);
+    expect(graph.podNetwork("red/a")).toBeUndefined();
+    subnet("red", { tenant: "red", cidrs: ["10.9.0.0/24"] });
+    flush();
+    expect(graph.podRefusal("red/a")).toBeUndefined();
+    expect(graph.takeChangedRefusals()).toEqual(["red/a"]);
+    expect(graph.podNetwork("red/a")?.subnet).toBe("red");
+  });
+
+  it("doesn't put a pod anywhere before its namespace is known", () => {
+    const { graph, remove, upsert, pod, flush } = twoTenants();
+    remove("namespace", "red");
+    pod("red/a");
+    flush();
+    expect(graph.podNetwork("red/a")).toBeUndefined();
+    upsert("namespace", projectNamespace({ metadata: { name: "red", uid: "red" } }));
+    flush();
+    expect(graph.podNetwork("red/a")?.subnet).toBe("red");
+  });
+
+  it("refuses an address that is taken by its holder's name, and gives it when the holder goes", () => {
+    const { graph, pod, remove, flush } = twoTenants();
+    const wish = { "ovenbird.io/ip": "10.9.0.7" };
+    pod("red/a", "n1", wish);
+    flush();
+    pod("red/b", "n2", wish);
+    flush();
+    expect(graph.podRefusal("red/b")?.message).toContain("red/a");
+    remove("pod", "red/a");
+    flush();
+    expect(graph.podNetwork("red/b")?.addresses).toEqual(["10.9.0.7/24"]);
+  });
+
+  it("has no room for a subnet that shares addresses with an older one of its tenant, and says so", () => {
+    const { graph, tenant, subnet, flush } = world();
+    tenant("red", { namespaces: { names: ["red"] } });
+    subnet("young", { tenant: "red", cidrs: ["10.9.0.0/24"] }, late);
+    subnet("old", { tenant: "red", cidrs: ["10.9.0.0/16"] }, early);
+    subnet("cluster", { tenant: "red", cidrs: ["10.244.7.0/24"] });
+    flush();
+    expect(graph.conditions("Subnet", "old")).toMatchObject({ isReady: true, problems: [] });
+    expect(graph.conditions("Subnet", "young")?.problems[0]?.message).toContain("subnet old");
+    expect(graph.conditions("Subnet", "cluster")?.problems[0]?.code).toBe("SUBNET_OVERLAP");
+  });
+
+  it("joins tenants that name each other, unless their networks can't be told apart", () => {
+    const { graph, tenant, subnet, flush } = twoTenants();
+    tenant("red", { namespaces: { names: ["red"] }, peers: ["blue"] });
+    flush();
+    expect(graph.conditions("Tenant", "red")?.problems[0]?.code).toBe("PEER_ONE_SIDED");
+    tenant("blue", { namespaces: { names: ["blue"] }, peers: ["red"] });
+    flush();
+    expect(graph.conditions("Tenant", "red")?.problems[0]?.code).toBe("PEER_OVERLAP");
+    expect(graph.model.tenancy.peersOf("red")).toEqual([]);
+    subnet("blue", { tenant: "blue", cidrs: ["10.8.0.0/24"] });
+    expect(flush()).toEqual(expect.arrayContaining(["Tenant/red", "Tenant/blue"]));
+    expect(graph.model.tenancy.peersOf("red")).toEqual(["blue"]);
+  });
+
+  it("shares the services that a Tenant names, endpoint by endpoint", () => {
+    const { graph, tenant, upsert, flush } = twoTenants();
+    tenant("red", { namespaces: { names: ["red"] }, services: [{ namespace: "plain", name: "web" }] });
+    const metadata = { namespace: "plain", name: "web", uid: "web" };
+    const spec = { clusterIP: "10.96.0.9", clusterIPs: ["10.96.0.9"], selector: { app: "web" } };
+    upsert("service", projectService({ metadata, spec: { ...spec, ports: [{ port: 80, protocol: "TCP" }] } }));
+    const slice = (addresses: readonly string[]) =>
+      projectEndpointSlice({
+        metadata: { namespace: "plain", name: "web-1", labels: { "kubernetes.io/service-name": "web" } },
+        addressType: "IPv4",
+        ports: [{ port: 8080, protocol: "TCP" }],
+        endpoints: addresses.map((address) => ({ addresses: [address] })),
+      });
+    upsert("endpointSlice", slice(["10.244.0.5"]));
+    flush();
+    const shared = { service: "plain/web", family: 4, protocol: "tcp", port: 8080 };
+    expect(graph.model.tenancy.servicesOf("red")).toEqual([{ ...shared, addresses: ["10.244.0.5"] }]);
+    expect(graph.model.tenancy.servicesOf("blue")).toEqual([]);
+    upsert("endpointSlice", slice(["10.244.0.5", "10.244.1.6"]));
+    expect(flush()).toEqual(expect.arrayContaining(["Tenant/red", "Service/plain/web"]));
+  });
+
+  it("makes of a cluster without tenants what it made before", () => {
+    const { graph, pod, flush } = world();
+    pod("plain/a");
+    const owners = flush();
+    expect(owners.filter((owner) => /Subnet|Tenant\/(?!default)/.test(owner))).toEqual([]);
+    expect(graph.podNetwork("plain/a")).not.toHaveProperty("infrastructure");
+    expect(graph.bundleOf("Tenant/default")?.rows.some(({ owner }) => owner.includes("subnets"))).toBe(false);
+  });
+});
