@@ -52,7 +52,11 @@ export function trunkSwitchCommand(layout: Layout): readonly string[] {
   ];
 }
 
-/** Forgets, as switches do, where addresses are when a link goes or comes: Open vSwitch remembers. */
+/**
+ * Forgets, as switches do, where addresses are when a link goes or comes: Open vSwitch remembers. First its datapath's flows: what
+ * they have counted is told later, and an address would be learnt anew where it was.
+ */
 export const forgetOnLinkChange = `ip -oneline monitor link | while read -r _; do
+  ovs-appctl --timeout=5 revalidator/purge >/dev/null || exit 1
   ovs-appctl --timeout=5 fdb/flush ${trunkBridge} >/dev/null || exit 1
 done`;
