@@ -3,10 +3,12 @@ import { describe, expect, it } from "vitest";
 import { createIpam } from "../ipam/ipam.ts";
 import { parseNetworkConfig } from "../ipam/network-config.ts";
 import { projectEgressIp } from "../state/egress-ip.ts";
+import { projectEndpointSlice } from "../state/endpoint-slice.ts";
 import { projectFloatingIp } from "../state/floating-ip.ts";
 import { projectNamespace } from "../state/namespace.ts";
 import { projectNode } from "../state/node.ts";
 import { projectPod } from "../state/pod.ts";
+import { projectService } from "../state/service.ts";
 import type { BundleChange } from "../translate/desired.ts";
 import { ownerText } from "../translate/owner.ts";
 import { createGraph, type Graph } from "./graph.ts";
@@ -80,6 +82,36 @@ describe("EgressIPs", () => {
     graph.flush();
     pod(graph, "side");
     expect(ownersOf(graph.flush())).toEqual(["Pod/shop/side"]);
+  });
+
+  it("leave to the gateway what answers clients whom a Service shows to its endpoints", () => {
+    const graph = town();
+    const spec = {
+      ...{ type: "NodePort", clusterIP: "10.96.0.9", clusterIPs: ["10.96.0.9"], externalTrafficPolicy: "Local" },
+      ports: [{ port: 80, targetPort: 8080, nodePort: 30080, protocol: "TCP" }],
+      selector: { app: "front" },
+    };
+    const service = projectService({ metadata: { namespace: "shop", name: "front", uid: "s" }, spec });
+    graph.apply({ kind: "service", change: "upsert", key: "shop/front", object: service });
+    const slice = projectEndpointSlice({
+      metadata: { namespace: "shop", name: "front-1", labels: { "kubernetes.io/service-name": "front" } },
+      addressType: "IPv4",
+      endpoints: [{ addresses: ["10.244.0.3"], nodeName: "ash", conditions: { ready: true } }],
+      ports: [{ port: 8080, protocol: "TCP" }],
+    });
+    graph.apply({ kind: "endpointSlice", change: "upsert", key: "shop/front-1", object: slice });
+    graph.flush();
+    const priorities = () =>
+      graph
+        .bundleOf("Service/shop/front")
+        ?.rows.flatMap(({ table, columns }) => (table === "Logical_Router_Policy" ? [columns.priority] : []));
+    expect(priorities()).toEqual([1450]);
+    egressIp(graph, "till", ["172.18.0.200"]);
+    graph.flush();
+    expect(priorities()).toEqual([1450, 315]);
+    graph.apply({ kind: "egressIp", change: "delete", key: "till" });
+    graph.flush();
+    expect(priorities()).toEqual([1450]);
   });
 
   it("leave an address to the older one, and a node's to the node", () => {

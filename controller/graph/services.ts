@@ -18,6 +18,8 @@ export interface ServiceGraphOptions {
   readonly problems: ProblemLog;
   /** What the database holds of a service that has no bundle yet: the order of backends is kept over a restart. */
   readonly restored: PreviousBackends;
+  /** Whether pods may leave by addresses of their own. */
+  readonly outlets: () => boolean;
 }
 
 /** The part of the graph that makes bundles of services; an event or a node costs the services that it concerns. */
@@ -26,6 +28,8 @@ export interface ServiceGraph {
   applySlice(key: string, slice: EndpointSliceRecord | undefined): void;
   /** Marks the services for which a change of nodes matters. */
   applyNodes(changes: NodeChanges): void;
+  /** Pods may leave by addresses of their own now, or may no more. */
+  touchOutlets(): void;
   flush(): { readonly gone: readonly BundleChange[]; readonly changed: readonly BundleChange[] };
   bundleOf(key: string): Bundle | undefined;
   /** The newest that were applied. */
@@ -61,7 +65,8 @@ class Dependents {
   }
 }
 
-export function createServiceGraph({ network, nodes, problems, restored }: ServiceGraphOptions): ServiceGraph {
+export function createServiceGraph(options: ServiceGraphOptions): ServiceGraph {
+  const { network, nodes, problems, restored, outlets } = options;
   const services = new Map<string, ServiceRecord>();
   const slices = new Map<string, EndpointSliceRecord>();
   const slicesOf = new Map<string, Map<string, EndpointSliceRecord>>();
@@ -129,8 +134,10 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
     const own = [...(slicesOf.get(key)?.values() ?? [])];
     if (own.length > 1) own.sort((one, other) => (one.key < other.key ? -1 : 1));
     noteDependencies(key, service, own);
-    const input = { service, refused: claims.refused(key), slices: own, nodes, previous: previousOf(key) };
-    const outcome = serviceBundle(network, input);
+    const outcome = serviceBundle(network, {
+      ...{ service, refused: claims.refused(key), slices: own, nodes, previous: previousOf(key) },
+      outlets: outlets(),
+    });
     problems.set({ kind: "Service", key, uid: service.uid }, outcome.problems);
     return outcome.bundle;
   }
@@ -158,6 +165,9 @@ export function createServiceGraph({ network, nodes, problems, restored }: Servi
       if (changes.slots) for (const key of onSlots) dirty.add(key);
       for (const name of changes.nodes) for (const key of onNode.of(name)) dirty.add(key);
       for (const address of changes.addresses) for (const key of onAddress.of(address)) dirty.add(key);
+    },
+    touchOutlets() {
+      for (const [key, { externalLocal }] of services) if (externalLocal) dirty.add(key);
     },
     flush() {
       const gone: BundleChange[] = [];

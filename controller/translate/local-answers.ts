@@ -8,6 +8,7 @@ import { oneOf } from "./match.ts";
 import { defaultTenant, managementPort, tenantToSwitch } from "./names.ts";
 import { nodeAddressSet } from "./node-addresses.ts";
 import { nodeFamilies } from "./node-topology.ts";
+import { outletPriorities } from "./outlet.ts";
 import { desiredRow } from "./owner.ts";
 import { tenantRouterPolicy } from "./router-policies.ts";
 import type { ServiceNode } from "./service-nodes.ts";
@@ -50,12 +51,14 @@ function sourcesText(endpoints: readonly Endpoint[], family: Family, protocol: P
  * the gateway that has to put the NodePort's address back. A node that reaches a pod without a NodePort asks from its
  * management address, so nothing else answers to a node's address from an endpoint's port. Pods of subnets come to the router
  * by other ports than the node's switch, whichever they are.
+ * @param outlets whether pods may leave by addresses of their own: then clients in the world are to be answered by the gateway too
  */
 export function localAnswers(
   network: NetworkConfig,
   owner: Owner,
   { node: name, family, protocol, backends }: LocalEndpoints,
   { management }: ServiceNode,
+  outlets = false,
 ): readonly { readonly row: DesiredRow; readonly membership: Membership }[] {
   const address = management.find((candidate) => isIP(candidate) === family);
   const block = address === undefined ? undefined : locate(network, address)?.block;
@@ -76,6 +79,16 @@ export function localAnswers(
     });
     return [{ row, membership: tenantRouterPolicy(row) }];
   };
+  const toWorld = (resident: string) => {
+    if (!outlets || endpoints.length === 0) return [];
+    const row = desiredRow("Logical_Router_Policy", owner, `answer.world.${name}.${protocol}.ipv${family}`, {
+      priority: outletPriorities.answers,
+      match: `${resident} && ${sourcesText(endpoints, family, protocol)}`,
+      action: "reroute",
+      nexthops: [gateway],
+    });
+    return [{ row, membership: tenantRouterPolicy(row) }];
+  };
   const resident = `is_chassis_resident("${managementPort(name)}")`;
   const ofSubnets = endpoints.filter((endpoint) => !isOnNode(endpoint));
   return [
@@ -85,5 +98,6 @@ export function localAnswers(
       endpoints.filter(isOnNode),
     ),
     ...answers("answer.subnets", resident, ofSubnets),
+    ...toWorld(resident),
   ];
 }

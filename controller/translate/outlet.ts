@@ -22,6 +22,8 @@ export const outletPriorities = {
   arrivals: 1240,
   inside: 330,
   floating: 320,
+  /** What endpoints answer to clients in the world that their Service shows them. */
+  answers: 315,
   nodes: 310,
   egressIp: 300,
   subnet: 290,

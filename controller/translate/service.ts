@@ -26,6 +26,8 @@ export interface ServiceInput {
   readonly slices: readonly EndpointSliceRecord[];
   readonly nodes: ServiceNodes;
   readonly previous: PreviousBackends;
+  /** Whether pods may leave by addresses of their own; by default they don't. */
+  readonly outlets?: boolean;
 }
 
 export interface ServiceOutcome {
@@ -107,7 +109,7 @@ function switchGroupsOf(zones: readonly string[]): readonly string[] {
  */
 export function serviceBundle(
   network: NetworkConfig,
-  { service, refused, slices, nodes, previous }: ServiceInput,
+  { service, refused, slices, nodes, previous, outlets = false }: ServiceInput,
 ): ServiceOutcome {
   if (service.skipped) return { bundle: undefined, problems: [] };
   const families = network.families.map(({ family }) => family);
@@ -243,7 +245,7 @@ export function serviceBundle(
   const owner = serviceOwner(service.key);
   for (const endpoints of answering.values()) {
     const node = nodes.node(endpoints.node);
-    for (const answer of node === undefined ? [] : localAnswers(network, owner, endpoints, node)) {
+    for (const answer of node === undefined ? [] : localAnswers(network, owner, endpoints, node, outlets)) {
       rows.push(answer.row);
       memberships.push(answer.membership);
     }
