@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type Family, parseAddress } from "../ipam/address.ts";
 import { mostTenants } from "../ipam/infrastructure.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
@@ -58,7 +57,7 @@ export function outletMac(address: string): string {
  * and a node that comes or goes moves no more of them than it has to.
  */
 export function outletCandidates(key: string, nodes: readonly OutletNode[]): readonly OutletNode[] {
-  const score = ({ name }: OutletNode): string => createHash("sha1").update(`${key} ${name}`).digest("hex");
+  const score = ({ name }: OutletNode): string => rowUuid("HA_Chassis", `${key} ${name}`);
   return nodes
     .map((node) => ({ node, score: score(node) }))
     .sort((one, other) => (one.score < other.score ? -1 : 1))
