@@ -1,13 +1,12 @@
 import type { IpAddressRecord } from "../state/ip-address.ts";
 import type { Problem } from "../state/object-problem.ts";
 import type { SubnetRecord } from "../state/subnet.ts";
-import { type Address, type Family, formatAddress, parseAddress } from "./address.ts";
-import { type Choice, chooseAddress, chosen, holderText, poolsFor, refused } from "./choose-address.ts";
-import { chooseMac } from "./choose-mac.ts";
+import { formatAddress, parseAddress } from "./address.ts";
+import { holderText } from "./choose-address.ts";
+import { chooseAddresses } from "./choose-addresses.ts";
 import { mostTenants, sliceOf } from "./infrastructure.ts";
 import type { Outcome } from "./ipam.ts";
 import { agrees, createKeeping, parsed } from "./keeping.ts";
-import type { KeptAddress } from "./kept-addresses.ts";
 import type { NetworkConfig } from "./network-config.ts";
 import { createNumberPool } from "./number-pool.ts";
 import { createSlices } from "./slices.ts";
@@ -36,11 +35,6 @@ const holderOfPod = ({ key, wish }: SubnetRequest): string => wish?.sticky ?? na
 function isLasting({ wish, workload, ordinal }: SubnetRequest, record: SubnetRecord | undefined): boolean {
   if (wish?.sticky !== undefined) return true;
   return record?.keepsStatefulSets === true && ordinal !== undefined && workload?.startsWith("StatefulSet/") === true;
-}
-
-interface Content {
-  readonly addresses: readonly Address[];
-  readonly mac: string;
 }
 
 export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infrastructure">): SubnetIpam {
@@ -127,58 +121,6 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
     return { kind: "reserved", value: reservation };
   }
 
-  /** The kept address of a family, if it is one that the pod can have now; undefined where something else is asked for. */
-  function keptAddress(
-    space: SubnetSpace,
-    request: SubnetRequest,
-    kept: KeptAddress | undefined,
-    wanted: Family,
-  ): Choice<Address> | undefined {
-    const address = parsed(kept?.addresses ?? []).find(({ family }) => family === wanted);
-    if (kept === undefined || address === undefined) return undefined;
-    const asked = parsed(request.wish?.addresses ?? []).filter(({ family }) => family === wanted);
-    if (asked.length > 0 && !asked.some(({ value }) => value === address.value)) return undefined;
-    const text = formatAddress(address);
-    const pod = space.addresses[wanted].podOf(address.value);
-    if (pod !== undefined) return refused("ADDRESS_HELD", `${text} belongs to pod ${pod}`);
-    const keeper = space.addresses[wanted].keeperOf(address.value);
-    if (keeper !== kept.name) return refused("ADDRESS_HELD", `${text} belongs to IPAddress ${keeper}`);
-    if (
-      space
-        .usable(wanted, request.nodeNumber)
-        .some(({ first, last }) => first <= address.value && address.value <= last)
-    )
-      return chosen(address);
-    const message = `${text}, which IPAddress ${kept.name} keeps, can't be used in subnet ${space.name} on node ${request.node}`;
-    return refused("ADDRESS_OUTSIDE_SUBNET", message);
-  }
-
-  function choose(space: SubnetSpace, request: SubnetRequest, kept: KeptAddress | undefined): Choice<Content> {
-    const { record } = space;
-    if (record === undefined) return refused("SUBNET_NOT_FOUND", `there is no subnet ${space.name}`);
-    const user = kept && keeping.podOf(kept.name);
-    if (kept !== undefined && user !== undefined && user !== request.key) {
-      const what = request.wish?.sticky === undefined ? `IPAddress ${kept.name}` : `sticky key ${kept.holder}`;
-      return refused("ADDRESS_HELD", `what ${what} keeps belongs to pod ${user}`);
-    }
-    const pools = poolsFor(space, request);
-    if (pools.kind === "refused") return pools;
-    const stranger = parsed(request.wish?.addresses ?? []).find(
-      (address) => !record.networks.some(({ family }) => family === address.family),
-    );
-    if (stranger !== undefined)
-      return refused("ADDRESS_OUTSIDE_SUBNET", `${formatAddress(stranger)} isn't in subnet ${space.name}`);
-    const addresses: Address[] = [];
-    for (const { family } of record.networks) {
-      const choice =
-        keptAddress(space, request, kept, family) ?? chooseAddress(space, record, request, pools.value, family);
-      if (choice.kind === "refused") return choice;
-      addresses.push(choice.value);
-    }
-    const mac = chooseMac(space.macs, addresses, request.wish?.mac ?? kept?.mac);
-    return mac.kind === "refused" ? mac : chosen({ addresses, mac: mac.value });
-  }
-
   /** Has what the pod holds outlive it, where that is wanted. */
   function keepFor(request: SubnetRequest, held: SubnetReservation): SubnetReservation {
     const { subnet, addresses, mac, keptBy } = held;
@@ -215,7 +157,7 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
     if (problem !== undefined) return { kind: "refused", problem };
     const space = spaceOf(subnet);
     const kept = keeping.of(subnet, namespaceOf(key), holderOfPod(request));
-    const choice = choose(space, request, kept);
+    const choice = chooseAddresses(space, request, kept, kept && keeping.podOf(kept.name));
     if (choice.kind === "refused") {
       forgetUnused(subnet);
       return choice;
@@ -269,7 +211,7 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
         ordinal: undefined,
         pools: [],
       };
-      const choice = choose(space, request, kept);
+      const choice = chooseAddresses(space, request, kept, kept && keeping.podOf(kept.name));
       if (choice.kind === "refused") continue;
       const addresses = choice.value.addresses.map(formatAddress);
       keeping.override(kept.name, { addresses, mac: kept.mac, ttlSeconds: kept.ttlSeconds });
