@@ -59,6 +59,12 @@ describe("the answer for an ACL", () => {
       "of pods that NetworkPolicy shop/web isolates, for pods of namespaces that log it",
     ],
     [
+      "NetworkPolicy/shop/web#ingress.0.ipv4-tcp.in:red",
+      "what ingress rule 0 of NetworkPolicy shop/web matches, for pods of tenant red by the addresses of its own",
+    ],
+    ["Tenant/default#subnets#services.ipv4", "what pods of Subnets send to the services' network and nobody balanced"],
+    ["Tenant/red#shared.answer.ipv6", "what the endpoints of shared Services send to tenant red unasked"],
+    [
       "AdminNetworkPolicy/a#egress.2.rest",
       "drops what egress rule 2 of AdminNetworkPolicy a passes on and nobody decides",
     ],

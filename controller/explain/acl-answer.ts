@@ -87,6 +87,21 @@ const ofTheNetwork: readonly (readonly [owner: RegExp, meaning: string])[] = [
   [/^Node\/([^#]+)#services\.ipv[46]$/, "what pods of node $1 send to the services' network and nobody balanced"],
   [/^Node\/([^#]+)#policy\.sctp\.(?:in|e)gress$/, "SCTP of node $1's pods that no policy spoke about, untracked"],
   [/^Node\/([^#]+)#policy\.undecided\.\w+$/, "what a tier leaves to the next, of all that comes to pods of node $1"],
+  [/^Node\/([^#]+)#pods\.shared$/, "what node $1 sends to its own pods that are in Subnets"],
+  [
+    /^Tenant\/[^#]+#subnets#services\.ipv[46]$/,
+    "what pods of Subnets send to the services' network and nobody balanced",
+  ],
+  [
+    /^Tenant\/[^#]+#subnets#policy\.sctp\.(?:in|e)gress$/,
+    "SCTP of Subnets' pods that no policy spoke about, untracked",
+  ],
+  [
+    /^Tenant\/[^#]+#subnets#policy\.undecided\.\w+$/,
+    "what a tier leaves to the next, of all that comes to pods of Subnets",
+  ],
+  [/^Tenant\/([^#]+)#shared\.ask\.ipv[46]$/, "what pods of tenant $1 ask of Services that are shared with it"],
+  [/^Tenant\/([^#]+)#shared\.answer\.ipv[46]$/, "what the endpoints of shared Services send to tenant $1 unasked"],
   [/^Tenant\/[^#]+#policy\.(?:sctp\.)?hairpin$/, "what a pod sends to itself by a Service"],
   [/^Tenant\/[^#]+#policy\.sctp\.answers\.(?:in|e)gress$/, "SCTP's answers: from ports below 32768 to others"],
   [/^Tenant\/[^#]+#policy\.sctp\.ingress$/, "SCTP to pods of policies that said nothing about it, untracked"],

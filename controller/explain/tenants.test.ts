@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { TenancyView } from "../graph/tenancy-view.ts";
 import { ExplainError } from "./explain-error.ts";
 import { modelOfObjects, type SmallCluster } from "./model-of-objects.ts";
+import { planOf } from "./plan.ts";
 import { createExplainer, type WhyQuery } from "./why.ts";
 
 const tenants: Readonly<Record<string, string>> = {
@@ -142,5 +143,22 @@ describe("pods of tenants", () => {
       verdict: "denied",
       network: { reason: "tenants" },
     });
+  });
+});
+
+describe("a plan", () => {
+  it("speaks of those who can meet, and of nobody whom tenants keep apart", async () => {
+    const policy = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { namespace: "kube-system", name: "dns" },
+      spec: { podSelector: {}, ingress: [] },
+    };
+    const { changes } = await planOf(modelOfObjects(cluster), { objects: [policy], delete: false });
+    const senders = changes
+      .filter(({ to }) => to.examples.includes("kube-system/dns"))
+      .map(({ from }) => from.examples);
+    // The default tenant's own pods, and red's, which may use what dns serves.
+    expect(senders.flat().toSorted()).toEqual(["red/db", "red/web", "shop/web"]);
   });
 });
