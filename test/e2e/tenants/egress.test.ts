@@ -60,7 +60,16 @@ beforeAll(async () => {
   await lab.kubectl(["wait", "--for=condition=Ready", "--timeout=20s", "tenants,subnets", "--all"]);
   await apply(
     ...modes.flatMap((namespace) => nodes.map((node) => tenantPodObject({ namespace, name: node, node }))),
-    ...["node1", "node2", "node3"].map((node) => tenantPodObject({ namespace: "default", name: node, node })),
+    ...["node1", "node2", "node3"].map((node) =>
+      tenantPodObject({ namespace: "default", name: node, node, labels: { app: "echo" } }),
+    ),
+    {
+      ...{ apiVersion: "v1", kind: "Service", metadata: { namespace: "default", name: "echo" } },
+      spec: {
+        ...{ type: "NodePort", externalTrafficPolicy: "Local", ipFamilyPolicy: "PreferDualStack" },
+        ...{ selector: { app: "echo" }, ports: [{ port: 80, targetPort: 8080 }] },
+      },
+    },
   );
   const pods = [...modes, "default"].flatMap((namespace) => nodes.map((node) => `${namespace}/${node}`));
   await Promise.all([...pods, "default/node3"].map((key) => cluster.untilReady(key)));
@@ -170,6 +179,18 @@ describe("an EgressIP", () => {
     await expect
       .poll(async () => (await lab.probe(probes)).map(({ sourceSeen }) => sourceSeen), { timeout: 10_000 })
       .toEqual(probes.map(({ family }) => (family === "ipv4" ? addresses[0] : addresses[1])));
+  });
+
+  it("leaves alone what comes in by a Service that shows its endpoints the client", async () => {
+    const probes = nodes.flatMap((node) =>
+      families.map((family) => ({ from: "outside", to: `nodeport:${node}:default/echo`, family })),
+    );
+    const clients = { ipv4: lab.layout.outside.addresses[0], ipv6: lab.layout.outside.addresses[1] };
+    await expect
+      .poll(async () => (await lab.probe(probes)).map(({ peer, sourceSeen }) => [peer, sourceSeen]), {
+        timeout: 10_000,
+      })
+      .toEqual(probes.map(({ to, family }) => [`default/${to.split(":")[1]}`, clients[family]]));
   });
 
   it("moves to another node when its node is cut off", async () => {
