@@ -121,7 +121,7 @@ export function createGraph(options: GraphOptions): Graph {
   const { previousPolicies = () => [], subnetIpam = createSubnetIpam(network) } = options;
   const namespaces = new Map<string, NamespaceRecord>();
   const problems = createProblemLog(report);
-  const serviceNodes = createServiceNodeIndex(network);
+  const serviceNodes = createServiceNodeIndex(network, (address) => subnetPods.at(address) !== undefined);
   const services = createServiceGraph({
     ...{ network, nodes: serviceNodes, problems, restored: previousBackends },
     outlets: () => outlets.isUsed,

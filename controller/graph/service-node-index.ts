@@ -43,7 +43,10 @@ function same(one: ServiceNode | undefined, other: ServiceNode | undefined): boo
   );
 }
 
-export function createServiceNodeIndex(network: NetworkConfig): ServiceNodeIndex {
+export function createServiceNodeIndex(
+  network: NetworkConfig,
+  isOfSubnet: (address: string) => boolean = () => false,
+): ServiceNodeIndex {
   const nodes = new Map<string, ServiceNode>();
   /** Usually one node has an address; if several say so, the first by name does. */
   const byAddress = new Map<string, Set<string>>();
@@ -95,6 +98,7 @@ export function createServiceNodeIndex(network: NetworkConfig): ServiceNodeIndex
       return slots;
     },
     node: (name) => nodes.get(name),
+    isOfSubnet,
     managementOf(address) {
       const [name] = [...(byAddress.get(address) ?? [])].sort();
       const management = name === undefined ? undefined : nodes.get(name)?.management;

@@ -21,7 +21,8 @@ const late = "2026-01-02T00:00:00Z";
 
 /** A graph with two nodes and the namespaces `red`, `blue` and `plain`. */
 function world() {
-  const graph = createGraph({ network, ipam: createIpam(network), report: () => undefined });
+  const problems: string[] = [];
+  const graph = createGraph({ network, ipam: createIpam(network), report: ({ message }) => problems.push(message) });
   const upsert = (kind: StateEvent["kind"], object: { readonly key: string }): void =>
     graph.apply({ kind, change: "upsert", key: object.key, object } as StateEvent);
   const remove = (kind: StateEvent["kind"], key: string): void =>
@@ -30,6 +31,7 @@ function world() {
   for (const name of ["red", "blue", "plain"]) upsert("namespace", projectNamespace({ metadata: { name, uid: name } }));
   return {
     graph,
+    problems,
     upsert,
     remove,
     tenant(name: string, spec: object, creationTimestamp = early): void {
@@ -203,6 +205,30 @@ describe("the graph with tenants", () => {
     expect(graph.model.tenancy.servicesOf("blue")).toEqual([]);
     upsert("endpointSlice", slice(["10.244.0.5", "10.244.1.6"]));
     expect(flush()).toEqual(expect.arrayContaining(["Tenant/red", "Service/plain/web"]));
+  });
+
+  it("takes pods of subnets for pods where they are endpoints", () => {
+    const { graph, upsert, subnet, pod, flush, problems } = twoTenants();
+    subnet("wide", { tenant: "default", cidrs: ["10.50.0.0/24"], namespaces: { names: ["plain"] } });
+    pod("plain/a");
+    pod("red/a");
+    flush();
+    const addresses = [...graph.model.addressesOf("plain/a"), ...graph.model.addressesOf("red/a")];
+    expect(addresses[0]).toBe("10.50.0.2");
+    const metadata = { namespace: "plain", name: "web", uid: "web" };
+    const spec = { clusterIP: "10.96.0.9", clusterIPs: ["10.96.0.9"], selector: { app: "web" } };
+    upsert("service", projectService({ metadata, spec: { ...spec, ports: [{ port: 80, protocol: "TCP" }] } }));
+    upsert(
+      "endpointSlice",
+      projectEndpointSlice({
+        metadata: { namespace: "plain", name: "web-1", labels: { "kubernetes.io/service-name": "web" } },
+        addressType: "IPv4",
+        ports: [{ port: 8080, protocol: "TCP" }],
+        endpoints: addresses.map((address) => ({ addresses: [address] })),
+      }),
+    );
+    flush();
+    expect(problems).toEqual([]);
   });
 
   it("makes of a cluster without tenants what it made before", () => {

@@ -27,7 +27,7 @@ const podNetworks = new WeakMap<NetworkConfig, PodNetworks>();
 function podNetworksOf(network: NetworkConfig): PodNetworks {
   let networks = podNetworks.get(network);
   if (networks === undefined) {
-    const cidrs = network.families.flatMap(({ cluster, join }) => [cluster, join]);
+    const cidrs = [...network.families.flatMap(({ cluster, join }) => [cluster, join]), ...network.infrastructure];
     networks = {
       ipv4: cidrs
         .filter(({ family }) => family === 4)
@@ -145,7 +145,7 @@ export function strangers(
   const addresses = new Set<string>();
   for (const slice of slices) {
     for (const address of outsidersOf(network, slice)) {
-      if (nodes.managementOf(address) === undefined) addresses.add(address);
+      if (nodes.managementOf(address) === undefined && !nodes.isOfSubnet(address)) addresses.add(address);
     }
   }
   return [...addresses];

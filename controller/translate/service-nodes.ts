@@ -9,6 +9,8 @@ export interface ServiceNodes {
   node(name: string): ServiceNode | undefined;
   /** The management address, of the same family, of the node that has the address. */
   managementOf(address: string): string | undefined;
+  /** Whether a pod has it that is in a subnet. */
+  isOfSubnet(address: string): boolean;
 }
 
 export interface ServiceNode {

@@ -27,6 +27,7 @@ const nodes: ServiceNodes = {
           hasGateway: true,
         }
       : undefined,
+  isOfSubnet: () => false,
   managementOf: (address) => (address === "192.168.0.1" ? "10.244.0.2" : undefined),
 };
 const groupNames = new Map<string, string>([
