@@ -80,9 +80,11 @@ beforeAll(async () => {
     nbctl("lsp-add", "node-a", name, "--", "lsp-set-addresses", name, addresses);
   }
   nbctl(
-    ..."lsp-add external localnet -- lsp-set-type localnet localnet -- lsp-set-addresses localnet unknown".split(" "),
+    ..."lsp-add external external.node-a-localnet -- lsp-set-type external.node-a-localnet localnet -- lsp-set-addresses external.node-a-localnet unknown".split(
+      " ",
+    ),
   );
-  nbctl("lsp-set-options", "localnet", "network_name=physnet");
+  nbctl("lsp-set-options", "external.node-a-localnet", "network_name=physnet");
   nbctl("set", "Logical_Router", "gateway", "options:lb_force_snat_ip=router_ip");
   // As the controller makes them: no recirculation by dp_hash, and one row for switch and gateway router.
   nbctl("lb-add", "web", "10.96.0.10:80", "10.244.0.3:8080");

@@ -25,7 +25,11 @@ export function followProviderNetworks(
   // Without `mayBeAbsent`: a server that has just begun would have all bridges taken away.
   const subscription = reflect(client, providerNetworks, {
     project: (raw) => projectProviderNetwork(raw, nodeName),
-    logger: { ...logger, warn: (fields, message) => logger[isQuiet(fields) ? "debug" : "warn"](fields, message) },
+    logger: {
+      debug: (fields, message) => logger.debug(fields, message),
+      info: (fields, message) => logger.info(fields, message),
+      warn: (fields, message) => logger[isQuiet(fields) ? "debug" : "warn"](fields, message),
+    },
   }).subscribe({
     next(event) {
       if (event.kind === "synced") isSynced = true;
