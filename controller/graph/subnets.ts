@@ -109,7 +109,10 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
 
   function hubOf(): HubTenancy | undefined {
     const { subnets } = tenancy.resolution;
-    if (subnets.size === 0) return undefined;
+    const record = tenancy.tenants.get(defaultTenant);
+    const isUsable = record !== undefined && record.problem === undefined;
+    const hasRoutes = isUsable && record.routes.length + record.policyRoutes.length > 0;
+    if (subnets.size === 0 && !hasRoutes) return undefined;
     const sorted = [...subnets.values()].sort((one, other) => (one.record.key < other.record.key ? -1 : 1));
     return {
       infrastructure: sorted.some(({ infrastructure }) => infrastructure),
@@ -129,6 +132,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
           ? networks.map(({ family, cidr }) => ({ family, cidr }))
           : [],
       ),
+      ...(hasRoutes ? { own: { routes: record.routes, policyRoutes: record.policyRoutes } } : {}),
     };
   }
 

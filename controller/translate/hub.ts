@@ -8,6 +8,7 @@ import { defaultTenant, managementPort, tenantToJoin } from "./names.ts";
 import { nodeAddressSet } from "./node-addresses.ts";
 import { nodeOwner } from "./node-owner.ts";
 import { type NodeTopology, nodeFamilies } from "./node-topology.ts";
+import { hubPolicyRoutes, ownRoutes } from "./own-routes.ts";
 import { desiredRow } from "./owner.ts";
 import { ownNodeAclOnSharedSwitches, serviceGuardAcls } from "./pod-switch-acls.ts";
 import { switchAcls } from "./policy-infrastructure.ts";
@@ -69,8 +70,12 @@ function nowhere({ families }: NetworkConfig): readonly DesiredRow[] {
 
 /** What the default tenant's router has once there are subnets, and what their switches have in common. */
 export function hubBundle(network: NetworkConfig, hub: HubTenancy, layout: PolicyLayout): Bundle {
-  const policies = policiesOf(network);
-  const routes = nowhere(network);
+  const { routes: given = [], policyRoutes = [] } = hub.own ?? {};
+  const policies = [...policiesOf(network), ...hubPolicyRoutes(tenantOwner, policyRoutes)];
+  const routes = [
+    ...nowhere(network).filter(({ columns }) => !given.some(({ destination }) => destination === columns.ip_prefix)),
+    ...ownRoutes(tenantOwner, given),
+  ];
   // Of the same owner, with parts of their own: what pods of policies have in common is called as these are.
   const owner = { kind: tenantOwner.kind, key: `${tenantOwner.key}#subnets` };
   const acls = [...serviceGuardAcls(network, owner), ...switchAcls(network, owner, layout, network.infrastructure)];

@@ -94,6 +94,8 @@ export interface HubTenancy {
     readonly egress: EgressMode;
     readonly mode: SubnetMode;
   }[];
+  /** The tenant `default`'s own routes and policy routes, where a Tenant of that name has some. */
+  readonly own?: Pick<TenantTopology, "routes" | "policyRoutes"> | undefined;
   /** Networks, of all tenants, whose pods leave with their own addresses. */
   readonly routed: readonly { readonly family: Family; readonly cidr: string }[];
 }

@@ -1,12 +1,12 @@
 import type { Family } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
-import type { TenantPolicyRoute, TenantRoute } from "../state/tenant.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { tenantPriorities } from "./hub-priorities.ts";
 import { hubSet, setMember, tenantSet, tenantSetRows } from "./hub-sets.ts";
 import { oneOf } from "./match.ts";
 import { defaultTenant, tenantToHub, tenantToPeer } from "./names.ts";
 import { nodeAddressSet } from "./node-addresses.ts";
+import { matchOf, ownRoutes } from "./own-routes.ts";
 import { desiredRow } from "./owner.ts";
 import { peeringBundle } from "./peering.ts";
 import { bands, type PolicyLayout } from "./policy-layout.ts";
@@ -27,19 +27,6 @@ import { tenantLink, tenantLinkBundle } from "./tenant-link.ts";
 type NextHops = Readonly<Partial<Record<Family, string>>>;
 
 const familyOf = (text: string): Family => (text.includes(":") ? 6 : 4);
-
-/** The tenant's own routes; several next hops of one destination share its traffic. */
-function ownRoutes(owner: Owner, routes: readonly TenantRoute[]): DesiredRow[] {
-  return routes.flatMap(({ destination, nextHops }) =>
-    [...new Set(nextHops)].map((nextHop) =>
-      desiredRow("Logical_Router_Static_Route", owner, `route.${destination}.${nextHop}`, {
-        ip_prefix: destination,
-        nexthop: nextHop,
-        policy: "dst-ip",
-      }),
-    ),
-  );
-}
 
 /** To the default tenant's router goes everything but what the tenant routes elsewhere; the cluster's own networks go there at any rate. */
 function routesToHub(
@@ -86,14 +73,6 @@ function toPeerDefault({ families }: NetworkConfig, owner: Owner, tenant: Tenant
       action: "allow",
     });
   });
-}
-
-function matchOf({ source, destination }: TenantPolicyRoute): string | undefined {
-  const terms = [
-    ...(source === undefined ? [] : [`ip${familyOf(source)}.src == ${source}`]),
-    ...(destination === undefined ? [] : [`ip${familyOf(destination)}.dst == ${destination}`]),
-  ];
-  return terms.length === 0 ? undefined : terms.join(" && ");
 }
 
 /**
@@ -164,8 +143,8 @@ function policiesOf(
 
 /**
  * A tenant's router, its link to the default tenant's, its routes and policies, its half of links to peers, and what it may
- * reach of others. Subnets' switches bring their own links, and what leaves of them into the tenant's sets. Of the tenant
- * `default`, whose router is there anyhow, its own routes and policy routes alone.
+ * reach of others. Subnets' switches bring their own links, and what leaves of them into the tenant's sets. The tenant
+ * `default` has none of this here: its router joins the others, and is `tenantBundle`'s.
  */
 export function tenantTopologyBundle(
   network: NetworkConfig,
@@ -175,10 +154,8 @@ export function tenantTopologyBundle(
 ): Bundle {
   const owner = tenantOwnerOf(tenant.name);
   const router = routerUuidOf(tenant.name);
+  if (tenant.number === undefined) return { rows: [], memberships: [] };
   const routes = ownRoutes(owner, tenant.routes);
-  if (tenant.number === undefined) {
-    return { rows: routes, memberships: members("Logical_Router", router, "static_routes", routes) };
-  }
   const nextHops = tenantLink(network, tenant.number).hub.addresses;
   const allRoutes = [...routesToHub(network, owner, tenant, nextHops), ...routes];
   const policies = policiesOf(network, owner, tenant, nextHops);

@@ -354,3 +354,23 @@ describe("what a pod asks for of bandwidth", () => {
     expect(new PodBundle("ns/p", podPlacement(network, node), held).rows).toHaveLength(1);
   });
 });
+
+describe("the tenant default's own routes", () => {
+  it("stand on the router that joins all, below what tenants and nodes need", () => {
+    const own = {
+      routes: [{ destination: "0.0.0.0/0", nextHops: ["10.30.0.9"] }],
+      policyRoutes: [
+        { priority: 900, source: "10.30.0.0/24", destination: undefined, action: "drop", nextHops: [] },
+        { priority: 7, source: undefined, destination: "192.0.2.0/24", action: "reroute", nextHops: ["10.30.0.9"] },
+      ],
+    } as const;
+    const bundle = tenantBundle(network, bands, { ...hub, own });
+    const routes = ofTable(bundle, "Logical_Router_Static_Route").map(
+      ({ columns }) => `${columns.ip_prefix} ${columns.nexthop}`,
+    );
+    expect(routes).toEqual(["::/0 fd98::", "0.0.0.0/0 10.30.0.9"]);
+    expect(matches(bundle)).toEqual(
+      expect.arrayContaining(["411 ip4.src == 10.30.0.0/24 drop", "410 ip4.dst == 192.0.2.0/24 reroute"]),
+    );
+  });
+});
