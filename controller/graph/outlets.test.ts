@@ -146,7 +146,7 @@ describe("EgressIPs", () => {
     graph.takeChangedConditions();
     graph.applyOutlet("egress.till-to-external", "id-birch");
     expect(graph.takeChangedConditions()).toEqual([{ kind: "EgressIP", key: "till" }]);
-    expect(graph.conditions("EgressIP", "till")?.status).toEqual({ node: "birch" });
+    expect(graph.conditions("EgressIP", "till")?.status).toEqual({ node: "birch", pods: 2 });
   });
 });
 

@@ -463,7 +463,14 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
     },
     flush(changedPods) {
       const moved: BundleChange[] = [];
-      if (byTarget.size > 0) for (const key of changedPods) touchPod(key);
+      if (egressIps.size + byTarget.size > 0) {
+        let any = false;
+        for (const key of changedPods) {
+          touchPod(key);
+          any = true;
+        }
+        if (any) for (const name of egressIps.keys()) say("EgressIP", name);
+      }
       for (const key of dirtyFloating) placeFloating(key, moved);
       dirtyFloating.clear();
       const changes = { gone, moved, changed };
@@ -477,9 +484,12 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
     bundleOf: (owner) => placed.get(ownerText(owner))?.bundle,
     conditions(kind, key) {
       const own = problems.get(`${kind}/${key}`) ?? [];
-      if (kind === "EgressIP" && egressIps.has(key)) {
+      const egressIp = kind === "EgressIP" ? egressIps.get(key) : undefined;
+      if (egressIp !== undefined) {
+        const { classes } = podSets.index.select(egressIp.pods);
+        const selected = [...classes].reduce((sum, podClass) => sum + podClass.pods.size, 0);
         const node = own.length === 0 ? nodeOfRouter(egressIpRouter(key)) : undefined;
-        return { isReady: own.length === 0, problems: own, status: { node }, isInUse: false };
+        return { isReady: own.length === 0, problems: own, status: { node, pods: selected }, isInUse: false };
       }
       const floating = kind === "FloatingIP" ? floatingIps.get(key) : undefined;
       if (floating === undefined) return undefined;
