@@ -84,7 +84,9 @@ export const tenantSpec = z
           .min(64)
           .max(100_000_000)
           .default(2000)
-          .describe("What each port may send of broadcast and multicast frames, in kbit/s."),
+          .describe(
+            "What the ports of a switch on one node may send together of broadcast and multicast frames, in kbit/s.",
+          ),
       })
       .optional()
       .describe("Holds floods back where they begin."),

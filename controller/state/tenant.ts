@@ -45,7 +45,7 @@ export interface TenantRecord extends ResourceRecord {
   readonly services: readonly ServiceAccess[];
   readonly routes: readonly TenantRoute[];
   readonly policyRoutes: readonly TenantPolicyRoute[];
-  /** For broadcast and multicast frames of each port, in kbit/s. */
+  /** For broadcast and multicast frames of a switch's ports on one node, in kbit/s. */
   readonly stormKbps: number;
 }
 
