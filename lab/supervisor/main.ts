@@ -100,7 +100,13 @@ async function end(why: string): Promise<void> {
   logger.info({ why }, "tearing the lab down");
   await leaveCluster(layout.folder).catch((error: unknown) => logger.warn({ err: error }, "the cluster can't be left"));
   supervisor.stop();
-  await tearDown({ name, folder: layout.folder, spare: [process.pid] });
+  try {
+    await tearDown({ name, folder: layout.folder, spare: [process.pid] });
+  } catch (error) {
+    // Who waits for our end can't wait for ever; the next `up` or `down` takes away what is left.
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
   process.exit(0);
 }
 

@@ -35,7 +35,8 @@ export async function tearDown(options: {
     });
   const existed = existsSync(options.folder);
   restoreNeighbourLimits(options.folder);
-  await rm(options.folder, { recursive: true, force: true });
+  // What makes the foundations may still be writing into it.
+  await rm(options.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
   await removeIfEmpty(dirname(options.folder));
   disclaim(options.name, options.folder);
   return killed || existed || namespaces.length > 0;
