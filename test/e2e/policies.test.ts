@@ -17,7 +17,7 @@ import { buildTown } from "./policies/town.ts";
 
 const seed = 20_261_121;
 const chunks = 11;
-const chunkSize = 20;
+const chunkSize = 19;
 /** Of each state; some can't be traced. */
 const tracedProbes = 2;
 
