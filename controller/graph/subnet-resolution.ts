@@ -164,7 +164,7 @@ function sameWire({ underlay: one }: SubnetRecord, { underlay: other }: SubnetRe
   return one !== undefined && one.providerNetwork === other?.providerNetwork && one.vlan === other.vlan;
 }
 
-/** Who is joined with whom: those that name each other, as far as they can be told apart. */
+/** Who is joined with whom: those that name each other, as far as they, and all who meet at one of them, can be told apart. */
 function resolvePeers(
   tenants: ReadonlyMap<string, TenantRecord>,
   subnets: ReadonlyMap<string, ResolvedSubnet>,
@@ -177,25 +177,60 @@ function resolvePeers(
     for (const cidr of cidrsOf(networks)) own.push({ cidr, whose: `subnet ${record.key} of tenant ${record.tenant}` });
   }
   const peers = new Map<string, string[]>([...networksOf.keys()].sort().map((name) => [name, []]));
-  for (const record of [...tenants.values()].sort(byAge)) {
+  /** Of each pair that was looked at, what keeps it apart. */
+  const overlaps = new Map<string, string | undefined>();
+
+  function overlapOf(one: string, other: string): string | undefined {
+    const [ours, theirs] = [networksOf.get(one) ?? [], networksOf.get(other) ?? []];
+    const between = firstOverlap(
+      ours.map(({ cidr }) => cidr),
+      theirs,
+    );
+    if (between !== undefined) return between;
+    // A router with ways to two networks of the same addresses would send to either.
+    for (const [from, to] of [
+      [one, theirs],
+      [other, ours],
+    ] as const) {
+      for (const peer of peers.get(from) ?? []) {
+        const shared = firstOverlap(
+          to.map(({ cidr }) => cidr),
+          networksOf.get(peer) ?? [],
+        );
+        if (shared !== undefined) return `${shared}, which is a peer of ${from} as well`;
+      }
+    }
+    return undefined;
+  }
+
+  // The older pairs first: of two that can't both be, these are.
+  const sorted = [...tenants.values()].sort(byAge);
+  for (const record of sorted) {
     if (record.problem !== undefined) {
       complain(`Tenant/${record.key}`, { code: "INVALID_RESOURCE", message: record.problem });
       continue;
     }
     for (const name of record.peers) {
       const other = tenants.get(name);
-      if (other === undefined || other.problem !== undefined || !other.peers.includes(record.key)) {
-        const message = `tenant ${name} ${other === undefined ? "isn't there" : `doesn't name ${record.key} among its peers`}; nothing is opened`;
-        complain(`Tenant/${record.key}`, { code: "PEER_ONE_SIDED", message });
-        continue;
+      if (other !== undefined && other.problem === undefined && other.peers.includes(record.key)) continue;
+      const message = `tenant ${name} ${other === undefined ? "isn't there" : `doesn't name ${record.key} among its peers`}; nothing is opened`;
+      complain(`Tenant/${record.key}`, { code: "PEER_ONE_SIDED", message });
+    }
+    for (const { key: name, problem, peers: theirs } of sorted) {
+      if (!record.peers.includes(name) || problem !== undefined || !theirs.includes(record.key)) continue;
+      const pair = [record.key, name].sort().join(" ");
+      if (!overlaps.has(pair)) {
+        const shared = overlapOf(record.key, name);
+        overlaps.set(pair, shared);
+        if (shared === undefined && networksOf.has(name) && networksOf.has(record.key)) {
+          peers.get(record.key)?.push(name);
+          peers.get(name)?.push(record.key);
+        }
       }
-      const own = (networksOf.get(record.key) ?? []).map(({ cidr }) => cidr);
-      const shared = firstOverlap(own, networksOf.get(name) ?? []);
+      const shared = overlaps.get(pair);
       if (shared !== undefined) {
         complain(`Tenant/${record.key}`, { code: "PEER_OVERLAP", message: `${shared}; nothing is opened` });
-        continue;
       }
-      if (networksOf.has(name)) peers.get(record.key)?.push(name);
     }
   }
   for (const list of peers.values()) list.sort();

@@ -185,6 +185,25 @@ describe("the graph with tenants", () => {
     expect(graph.model.tenancy.peersOf("red")).toEqual(["blue"]);
   });
 
+  it("joins a tenant with one of two that have the same addresses, the older, as does the tenant default", () => {
+    const { graph, tenant, subnet, flush } = world();
+    const peers = { red: ["blue", "green", "default"], blue: ["red", "default"], green: ["red", "default"] };
+    tenant("red", { peers: peers.red });
+    tenant("green", { peers: peers.green }, late);
+    tenant("blue", { peers: peers.blue });
+    tenant("default", { peers: ["red", "green", "blue"] }, late);
+    subnet("red", { tenant: "red", cidrs: ["10.8.0.0/24"] });
+    for (const name of ["blue", "green"]) subnet(name, { tenant: name, cidrs: ["10.9.0.0/24"] });
+    flush();
+    const { peersOf } = graph.model.tenancy;
+    expect(peersOf("red")).toEqual(["blue", "default"]);
+    expect(peersOf("default")).toEqual(["blue", "red"]);
+    expect(peersOf("green")).toEqual([]);
+    const problems = graph.conditions("Tenant", "green")?.problems;
+    expect(problems?.map(({ code }) => code)).toEqual(["PEER_OVERLAP", "PEER_OVERLAP"]);
+    expect(problems?.[0]?.message).toContain("subnet blue of tenant blue, which is a peer of red as well");
+  });
+
   it("shares the services that a Tenant names, endpoint by endpoint", () => {
     const { graph, tenant, upsert, flush } = twoTenants();
     tenant("red", { namespaces: { names: ["red"] }, services: [{ namespace: "plain", name: "web" }] });
