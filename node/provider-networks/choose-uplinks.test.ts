@@ -41,6 +41,16 @@ describe("the choice of uplinks", () => {
     expect(choose(["eth1", "02:00:00:00:00:01"])).toContain("none of the uplinks eth1+02:00:00:00:00:01");
   });
 
+  it("stays with what is in use while that is there, though what is wanted more has come", () => {
+    const all = (...inUse: string[]) => {
+      const choice = chooseUplinks([["eth1"], ["eth2"], ["eth1", "eth2"]], links, (name) => name === "br-red", inUse);
+      return choice.kind === "found" && choice.links.map(({ name }) => name);
+    };
+    expect(all("eth2")).toEqual(["eth2"]);
+    expect(all("eth2", "eth1")).toEqual(["eth1", "eth2"]);
+    expect(all("eth3")).toEqual(["eth1"]);
+  });
+
   it("says what was looked for and what is there", () => {
     expect(choose(["eno1"], ["br-red"])).toBe(
       "this node has none of the uplinks eno1, br-red; it has eth1 (02:00:00:00:00:01), eth2 (02:00:00:00:00:02)",

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { isKubeError, type KubeClient, providerNetworks, reflect } from "@ovenbird/kube";
 import type { Logger } from "../logger.ts";
 import { type NodeStatus, type ProviderNetworkView, projectProviderNetwork } from "./provider-network-view.ts";
@@ -33,8 +34,13 @@ export function followProviderNetworks(
   }).subscribe({
     next(event) {
       if (event.kind === "synced") isSynced = true;
-      else if (event.kind === "upsert") networks.set(event.key, event.object);
-      else networks.delete(event.key);
+      else if (event.kind === "delete") networks.delete(event.key);
+      else {
+        const before = networks.get(event.key);
+        networks.set(event.key, event.object);
+        // Each node writes into the same status: what others say of themselves is nothing to look at here.
+        if (isDeepStrictEqual(before, event.object)) return;
+      }
       if (isSynced) listener();
     },
     error: (error) => logger.warn({ err: error }, "the watch of provider networks has ended"),

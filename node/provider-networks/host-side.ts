@@ -10,7 +10,7 @@ import {
 } from "../gateway/host-network.ts";
 import { type BridgeMemory, readMemory } from "../gateway/memory.ts";
 import type { Logger } from "../logger.ts";
-import { getLink, type Link, type RouteSocket, setLink } from "../netlink/index.ts";
+import { getLink, type Link, listAddresses, type RouteSocket, setLink } from "../netlink/index.ts";
 import type { VswitchdSession } from "../vswitchd/index.ts";
 import { homeKey, remember } from "./bridge.ts";
 
@@ -40,7 +40,9 @@ export async function settleOnBridge(
   const onUplinks = uplinks.map((link) => readHostNetwork(socket, link));
   const moving = onUplinks.some(({ addresses }) => addresses.length > 0);
   if (moving) {
-    const before = memory?.phase === "moving" ? memory.network : nothing;
+    // What the bridge bears, or has to get back, stays beside what somebody has put onto the uplink now.
+    const before =
+      memory !== undefined && isFresh(memory, device) ? mergeHostNetworks(memory.network, onBridge) : onBridge;
     const network = onUplinks.reduce(mergeHostNetworks, before);
     await write(session, bridge, memory, { phase: "moving", network });
     if (!device.up) setLink(socket, bridge.name, { up: true });
@@ -69,6 +71,27 @@ export async function settleOnBridge(
   await write(session, bridge, memory, { phase: "settled", linkIndex: device.index, network });
 }
 
+/** What the host has by a bridge, or is to have by it again. */
+function belongingsOf(socket: RouteSocket, bridge: OpenVswitchRows.Bridge) {
+  const device = getLink(socket, bridge.name);
+  const memory = readMemory(bridge.external_ids);
+  const onBridge = device === undefined ? nothing : readHostNetwork(socket, device);
+  const isTruth = memory === undefined || (device !== undefined && !isFresh(memory, device));
+  return { device, memory, network: isTruth ? onBridge : mergeHostNetworks(memory.network, onBridge) };
+}
+
+/** Whether addresses of the host would go with a bridge: no uplink is there to take them, and no other link has them. */
+export function holdsTheLast(socket: RouteSocket, bridge: OpenVswitchRows.Bridge, uplinks: readonly Link[]): boolean {
+  if (uplinks.length > 0) return false;
+  const { device, network } = belongingsOf(socket, bridge);
+  const elsewhere = new Set(
+    listAddresses(socket)
+      .filter(({ linkIndex }) => linkIndex !== device?.index)
+      .map(({ address }) => address),
+  );
+  return network.addresses.some((address) => !elsewhere.has(address));
+}
+
 /**
  * Gives the host's addresses and routes back to the uplink that had them. The bridge has to go right after: until then
  * with the userspace datapath frames reach the host by both devices, and with the kernel's by the bridge alone.
@@ -79,16 +102,8 @@ export async function settleOnUplink(
   uplinks: readonly Link[],
 ): Promise<void> {
   const home = uplinks.find(({ name }) => name === bridge.external_ids.get(homeKey)) ?? uplinks[0];
-  const device = getLink(socket, bridge.name);
-  const memory = readMemory(bridge.external_ids);
-  const onBridge = device === undefined ? nothing : readHostNetwork(socket, device);
-  const isTruth = memory === undefined || (device !== undefined && !isFresh(memory, device));
-  const network = isTruth ? onBridge : mergeHostNetworks(memory.network, onBridge);
-  if (network.addresses.length === 0 && network.routes.length === 0) return;
-  if (home === undefined) {
-    logger.warn({ bridge: bridge.name, ...network }, "the uplink that the host's addresses belong to is gone");
-    return;
-  }
+  const { device, memory, network } = belongingsOf(socket, bridge);
+  if (home === undefined || (network.addresses.length === 0 && network.routes.length === 0)) return;
   await write(session, bridge, memory, { phase: "moving", network });
   if (!home.up) setLink(socket, home.name, { up: true });
   moveHostNetwork(socket, network, home.name, device === undefined ? undefined : bridge.name);

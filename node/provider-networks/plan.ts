@@ -1,10 +1,18 @@
-import type { OpenVswitch } from "@ovenbird/ovsdb-schemas";
+import type { OpenVswitch, OpenVswitchRows } from "@ovenbird/ovsdb-schemas";
 import type { Replica } from "ovsdb-client-ts";
 import type { Link } from "../netlink/index.ts";
-import { bridgeOf, findBridge, findInterface, interfacesOf, openVswitchRow } from "../vswitchd/index.ts";
-import { chooseUplinks, dependants } from "./choose-uplinks.ts";
-import { foreignMapping } from "./mappings.ts";
-import { bridgeName, networkOfBridge } from "./names.ts";
+import {
+  type BridgeInterface,
+  bridgeOf,
+  findBridge,
+  findInterface,
+  interfacesOf,
+  openVswitchRow,
+} from "../vswitchd/index.ts";
+import { homeKey } from "./bridge.ts";
+import { areNamed, chooseUplinks, dependants } from "./choose-uplinks.ts";
+import { foreignMapping, mappedName } from "./mappings.ts";
+import { bondName, bridgeName, networkOfBridge } from "./names.ts";
 import type { ProviderNetworkView } from "./provider-network-view.ts";
 
 /** How a node is to be on a provider network. */
@@ -31,6 +39,9 @@ export interface PlanInputs {
   readonly gatewayBridge: string;
   /** The interface that the agent was told to move onto the gateway bridge. */
   readonly gatewayUplink: string | undefined;
+  readonly systemId: string;
+  /** Whether addresses of the node would be lost with a bridge. */
+  readonly holdsTheLast: (bridge: OpenVswitchRows.Bridge, uplinks: readonly Link[]) => boolean;
 }
 
 /** @param claimed uplinks that other provider networks have, by name */
@@ -39,25 +50,31 @@ export function planOf(network: ProviderNetworkView, inputs: PlanInputs, claimed
   const bridge = bridgeName(network.name);
   const row = findBridge(replica, bridge);
   const isOwn = row !== undefined && networkOfBridge(row.external_ids) === network.name;
-  const members = isOwn ? uplinksOn(replica, bridge, links) : [];
+  const members = isOwn ? uplinksOn(replica, row, links) : [];
   const failed = (message: string): Plan =>
     isOwn ? { kind: "kept", bridge, links: members, message } : { kind: "refused", message };
 
   if (network.problem !== undefined) return failed(`the specification can't be understood: ${network.problem}`);
-  const choice = chooseUplinks(network.uplinks, links, (name) => isOfOpenVswitch(inputs, name));
+  const inUse = isOwn ? uplinkInterfaces(replica, row).map((one) => one.row.name) : [];
+  const choice = chooseUplinks(network.uplinks, links, (name) => isOfOpenVswitch(inputs, name), inUse);
   if (choice.kind === "missing") return failed(choice.message);
   for (const { name } of choice.links) {
     const holder = claimed.get(name);
-    if (holder !== undefined) {
-      return { kind: "refused", message: `${name} is the uplink of ProviderNetwork ${holder}: use that one` };
-    }
+    if (holder !== undefined) return failed(`${name} is the uplink of ProviderNetwork ${holder}: use that one`);
+  }
+  if (isOwn && !areNamed(choice.links, inUse) && inputs.holdsTheLast(row, members)) {
+    return failed(`${inUse.join(" and ")} is gone, and ${bridge} keeps the node's addresses for it`);
   }
   const others = new Set(choice.links.map(({ name }) => bridgeOf(replica, name)?.name));
   const [only] = others;
-  const mapped = foreignMapping(openVswitchRow(replica)?.external_ids ?? new Map(), network.name);
+  const mapped = foreignMapping(
+    openVswitchRow(replica)?.external_ids ?? new Map(),
+    mappedName(network.name, inputs.systemId),
+  );
   if (others.size === 1 && only !== undefined && only !== bridge) return sharing(only);
   if (mapped !== undefined) {
-    return failed(`ovn-bridge-mappings has ${network.name}:${mapped} already, which is not of the agent's making`);
+    const entry = `${mappedName(network.name, inputs.systemId)}:${mapped}`;
+    return failed(`ovn-bridge-mappings has ${entry} already, which is not of the agent's making`);
   }
   for (const link of choice.links) {
     const problem = problemOf(link, bridge);
@@ -74,7 +91,9 @@ export function planOf(network: ProviderNetworkView, inputs: PlanInputs, claimed
     const holder = networkOfBridge(findBridge(replica, other)?.external_ids ?? new Map());
     if (holder !== undefined) return failed(`${names}: the uplink of ProviderNetwork ${holder}; use that one`);
     if (mapped !== undefined && mapped !== other) {
-      return failed(`ovn-bridge-mappings has ${network.name}:${mapped}, and ${names} is on ${other}`);
+      return failed(
+        `ovn-bridge-mappings has ${mappedName(network.name, inputs.systemId)}:${mapped}, and ${names} is on ${other}`,
+      );
     }
     return {
       kind: "shared",
@@ -99,16 +118,20 @@ export function planOf(network: ProviderNetworkView, inputs: PlanInputs, claimed
   }
 }
 
-/** The links among a bridge's ports, but for its own. */
-export function uplinksOn(replica: Replica<OpenVswitch>, bridge: string, links: readonly Link[]): readonly Link[] {
-  const row = findBridge(replica, bridge);
-  const names = new Set(
-    row === undefined
-      ? []
-      : interfacesOf(replica, row)
-          .filter(({ row: { type } }) => type !== "internal" && type !== "patch")
-          .map(({ row: { name } }) => name),
-  );
+/** The uplinks that a provider network's bridge was made with; others may have put ports of theirs beside them. */
+export function uplinkInterfaces(replica: Replica<OpenVswitch>, bridge: OpenVswitchRows.Bridge): BridgeInterface[] {
+  const bond = bondName(networkOfBridge(bridge.external_ids) ?? "");
+  const home = bridge.external_ids.get(homeKey);
+  return interfacesOf(replica, bridge).filter(({ port }) => port.name === bond || port.name === home);
+}
+
+/** The links of those uplinks that are there. */
+export function uplinksOn(
+  replica: Replica<OpenVswitch>,
+  bridge: OpenVswitchRows.Bridge,
+  links: readonly Link[],
+): readonly Link[] {
+  const names = new Set(uplinkInterfaces(replica, bridge).map(({ row }) => row.name));
   return links.filter(({ name }) => names.has(name));
 }
 

@@ -22,12 +22,12 @@ import {
   type VswitchdSession,
 } from "../vswitchd/index.ts";
 import { makeBridge, removeBridge, setBondMode } from "./bridge.ts";
-import { settleOnBridge, settleOnUplink } from "./host-side.ts";
+import { holdsTheLast, settleOnBridge, settleOnUplink } from "./host-side.ts";
 import { speakIpv6 } from "./ipv6-of-uplink.ts";
 import { selects } from "./label-selector.ts";
 import { mappedName, mappingChanges } from "./mappings.ts";
 import { bridgeName, networkOfBridge } from "./names.ts";
-import { type Plan, type PlanInputs, planOf, uplinksOn } from "./plan.ts";
+import { type Plan, type PlanInputs, planOf, uplinkInterfaces, uplinksOn } from "./plan.ts";
 import type { NodeStatus, ProviderNetworkView } from "./provider-network-view.ts";
 
 /** As on the gateway bridge: how long after its start vswitchd may still take a device down and up again, in ms. */
@@ -80,6 +80,10 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
   let isMissing = false;
   /** When each bridge was made. */
   const madeAtMs = new Map<string, number>();
+  /** When each bridge was taken out of the database; its device goes a little later. */
+  const leftAtMs = new Map<string, number>();
+  /** Bridges that should go, but bear addresses of the host that nobody else could take. */
+  let stranded: ReadonlySet<string> = new Set();
   const settling = new Map<string, { untilMs: number; looks: number; mac: string | undefined }>();
 
   const inputs = (): PlanInputs => ({
@@ -88,6 +92,8 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     integrationBridge: options.integrationBridge,
     gatewayBridge: options.gatewayBridge,
     gatewayUplink: options.gatewayUplink,
+    systemId: options.systemId,
+    holdsTheLast: (bridge, uplinks) => holdsTheLast(socket, bridge, uplinks),
   });
 
   /** Those that have their bridge keep their uplinks; of the others the first by name has what several want. */
@@ -109,29 +115,61 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     return plans;
   }
 
-  /** @returns whether a bridge was taken away, which may let others have its uplinks */
-  async function takeAway(plans: ReadonlyMap<string, Plan>): Promise<boolean> {
+  /**
+   * @param failures gets what went wrong with one bridge, which is no reason to leave the others
+   * @returns whether a bridge was taken away, which may let others have its uplinks
+   */
+  async function takeAway(plans: ReadonlyMap<string, Plan>, failures: unknown[]): Promise<boolean> {
     const ours = [...replica.table("Bridge").values()].flatMap((bridge) => {
       const network = networkOfBridge(bridge.external_ids);
       return network === undefined ? [] : [{ bridge, network }];
     });
     const links = ours.length === 0 ? [] : listLinks(socket);
+    const left = new Set<string>();
     let isChanged = false;
     for (const { bridge, network } of ours) {
       if (stays(bridge, plans.get(network), networks.get(network), links)) continue;
-      const uplinks = uplinksOn(replica, bridge.name, links);
-      for (const { name } of uplinks) {
-        if (datapathOf(bridge) === "netdev") unguardDevice(netfilter, name);
-        speakIpv6(name);
+      const uplinks = uplinksOn(replica, bridge, links);
+      try {
+        if (holdsTheLast(socket, bridge, uplinks)) {
+          left.add(bridge.name);
+          if (!stranded.has(bridge.name)) {
+            logger.warn(
+              { network, bridge: bridge.name },
+              "the bridge of a provider network stays until its uplink is back: it has the node's addresses",
+            );
+          }
+          continue;
+        }
+        for (const { name } of uplinks) {
+          if (datapathOf(bridge) === "netdev") unguardDevice(netfilter, name);
+          speakIpv6(name);
+        }
+        await settleOnUplink(parts, bridge, uplinks);
+        await removeBridge(session, bridge);
+      } catch (error) {
+        failures.push(error);
+        continue;
       }
-      await settleOnUplink(parts, bridge, uplinks);
-      await removeBridge(session, bridge);
       settling.delete(bridge.name);
       madeAtMs.delete(bridge.name);
+      leftAtMs.set(bridge.name, performance.now());
       logger.info({ network, bridge: bridge.name }, "took the bridge of a provider network away");
       isChanged = true;
     }
+    stranded = left;
     return isChanged;
+  }
+
+  /** Whether vswitchd has yet to delete the device of a bridge that is to be made anew. */
+  function isLeaving(bridge: string): boolean {
+    const sinceMs = leftAtMs.get(bridge);
+    if (sinceMs === undefined) return false;
+    const leftMs = patienceMs - (performance.now() - sinceMs);
+    const isThere = leftMs > 0 && getLink(socket, bridge) !== undefined;
+    if (isThere) options.lookAgain(leftMs);
+    else leftAtMs.delete(bridge);
+    return isThere;
   }
 
   function stays(
@@ -143,9 +181,9 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     if (plan?.kind === "kept") return true;
     if (plan?.kind !== "own" || plan.bridge !== bridge.name) return false;
     const names = (some: readonly Link[]) => some.map(({ name }) => name).sort();
-    const isBond = interfacesOf(replica, bridge).some(({ port }) => port.interfaces.size > 1);
+    const isBond = uplinkInterfaces(replica, bridge).some(({ port }) => port.interfaces.size > 1);
     return (
-      isDeepStrictEqual(names(plan.links), names(uplinksOn(replica, bridge.name, links))) &&
+      isDeepStrictEqual(names(plan.links), names(uplinksOn(replica, bridge, links))) &&
       isBond === (network?.bondMode !== undefined)
     );
   }
@@ -242,7 +280,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     bridge: OpenVswitchRows.Bridge,
     mode: NonNullable<ProviderNetworkView["bondMode"]>,
   ): Promise<void> {
-    const bond = interfacesOf(replica, bridge).find(({ port }) => port.interfaces.size > 1)?.port;
+    const bond = uplinkInterfaces(replica, bridge).find(({ port }) => port.interfaces.size > 1)?.port;
     if (bond !== undefined && bond.bond_mode !== mode) await setBondMode(session, bond, mode);
   }
 
@@ -267,13 +305,17 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
   return {
     async reconcile(labels) {
       let plans = plansOf(labels);
-      if (await takeAway(plans)) plans = plansOf(labels);
       const failures: unknown[] = [];
+      if (await takeAway(plans, failures)) plans = plansOf(labels);
       const statuses = new Map<string, NodeStatus>();
       const early = new Set<string>();
       for (const [name, plan] of plans) {
         const network = networks.get(name);
         if (network === undefined) continue;
+        if (plan.kind === "refused" && isLeaving(bridgeName(name))) {
+          early.add(name);
+          continue;
+        }
         try {
           const status = await carryOut(network, plan);
           if (status === undefined) early.add(name);
@@ -290,7 +332,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
           plan.kind === "refused" ? [] : [plan.bridge, ...plan.links.map(({ name }) => name)],
         ),
       );
-      isMissing = [...plans.values()].some(({ kind }) => kind === "refused" || kind === "kept");
+      isMissing = stranded.size > 0 || [...plans.values()].some(({ kind }) => kind === "refused" || kind === "kept");
       for (const network of networks.values()) {
         const status = statuses.get(network.name);
         if (early.has(network.name)) continue;
