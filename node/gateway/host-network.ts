@@ -21,6 +21,7 @@ export const hostNetwork = z.object({
       source: z.string().optional(),
       metric: z.number().optional(),
       mtuBytes: z.number().optional(),
+      onLink: z.boolean().optional(),
     }),
   ),
 });
@@ -37,12 +38,13 @@ export function readHostNetwork(socket: RouteSocket, link: Link): HostNetwork {
       .map(({ address }) => address),
     routes: listRoutes(socket)
       .filter((route) => route.linkIndex === link.index && !linkOwnPrefix.test(route.destination))
-      .map(({ destination, gateway, source, metric, mtuBytes }) => ({
+      .map(({ destination, gateway, source, metric, mtuBytes, onLink }) => ({
         destination,
         ...(gateway === undefined ? {} : { gateway }),
         ...(source === undefined ? {} : { source }),
         ...(metric === undefined ? {} : { metric }),
         ...(mtuBytes === undefined ? {} : { mtuBytes }),
+        ...(onLink === undefined ? {} : { onLink }),
       })),
   };
 }
@@ -59,33 +61,46 @@ export function readLinkLocalAddresses(socket: RouteSocket, link: Link): readonl
  * which every packet finds its way at any moment: the address stands on both links while the routes are turned over, and
  * leaves the old one last.
  * @param from the link that bears them now, if any
+ * @throws {NetlinkError} when a route could not be set; all else is done nevertheless
  */
 export function moveHostNetwork(socket: RouteSocket, network: HostNetwork, to: string, from?: string): void {
   for (const address of network.addresses) {
     // The prefix routes are in the list: the kernel's own would stand beside those of the old link.
     addAddress(socket, to, address, { noDad: true, noPrefixRoute: true });
   }
-  applyRoutes(socket, network, to);
-  if (from === undefined) return;
-  for (const address of network.addresses) deleteAddress(socket, from, address);
-  // With its last address a link's routes go, and in IPv6 also what was replaced in its name: put them in once more.
-  applyRoutes(socket, network, to);
+  let failure = applyRoutes(socket, network, to);
+  if (from !== undefined) {
+    for (const address of network.addresses) deleteAddress(socket, from, address);
+    // With its last address a link's routes go, and in IPv6 also what was replaced in its name: put them in once more.
+    failure = applyRoutes(socket, network, to);
+  }
+  if (failure !== undefined) throw failure;
 }
 
-/** Routes without a gateway come first: they are how the gateways are reached. */
-function applyRoutes(socket: RouteSocket, network: HostNetwork, link: string): void {
+/**
+ * Routes without a gateway come first: they are how the gateways are reached.
+ * @returns the first failure; one route that the kernel no longer takes must not cost the others
+ */
+function applyRoutes(socket: RouteSocket, network: HostNetwork, link: string): unknown {
   const direct = network.routes.filter((route) => route.gateway === undefined);
   const indirect = network.routes.filter((route) => route.gateway !== undefined);
-  for (const { destination, gateway, source, metric, mtuBytes } of [...direct, ...indirect]) {
-    replaceRoute(socket, {
-      destination,
-      link,
-      ...(gateway === undefined ? {} : { gateway }),
-      ...(source === undefined ? {} : { source }),
-      ...(metric === undefined ? {} : { metric }),
-      ...(mtuBytes === undefined ? {} : { mtuBytes }),
-    });
+  let failure: unknown;
+  for (const { destination, gateway, source, metric, mtuBytes, onLink } of [...direct, ...indirect]) {
+    try {
+      replaceRoute(socket, {
+        destination,
+        link,
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(source === undefined ? {} : { source }),
+        ...(metric === undefined ? {} : { metric }),
+        ...(mtuBytes === undefined ? {} : { mtuBytes }),
+        ...(onLink === undefined ? {} : { onLink }),
+      });
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  return failure;
 }
 
 /** The gateways of the default routes with the lowest metric, at most one per family, IPv4 first. */

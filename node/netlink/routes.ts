@@ -60,7 +60,7 @@ export interface Route {
 }
 
 /** A route as the kernel lists it; `link` is the outgoing link's index. */
-export type ListedRoute = Omit<Route, "link" | "onLink"> & {
+export type ListedRoute = Omit<Route, "link"> & {
   readonly table: number;
   readonly linkIndex: number | undefined;
   /** Who put it there: 2 kernel, 3 boot, 4 static (ours and administrators'), 9 router advertisement, 16 DHCP, … */
@@ -139,6 +139,7 @@ function routeOf(payload: Buffer): ListedRoute {
     ...(source === undefined ? {} : { source }),
     ...(metric === undefined ? {} : { metric }),
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
+    ...((payload.readUInt32LE(8) & RTNH_F_ONLINK) === 0 ? {} : { onLink: true }),
     table: uint32Of(attributes.get(RTA_TABLE)) ?? payload[4] ?? 0,
     linkIndex: uint32Of(attributes.get(RTA_OIF)),
     protocol: payload[5] ?? 0,
