@@ -13,10 +13,10 @@ export const hubPriorities = {
   shared: 1230,
   /** What is left of what tenants would say to each other, or to the tenant `default`. */
   isolated: 1220,
+  /** What may not leave, of the tenant `default`. */
+  closed: 700,
   /** The tenant `default`'s own policy routes, in the order of their priorities upwards from here: of what leaves. */
   policyRoutes: 410,
-  /** What may not leave, of the tenant `default`. */
-  closed: 400,
   /** What leaves by its node's gateway; what leaves by addresses of its own is above. */
   egress: 250,
   /** What is left of tenants. */

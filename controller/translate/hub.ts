@@ -71,7 +71,7 @@ function nowhere({ families }: NetworkConfig): readonly DesiredRow[] {
 /** What the default tenant's router has once there are subnets, and what their switches have in common. */
 export function hubBundle(network: NetworkConfig, hub: HubTenancy, layout: PolicyLayout): Bundle {
   const { routes: given = [], policyRoutes = [] } = hub.own ?? {};
-  const policies = [...policiesOf(network), ...hubPolicyRoutes(tenantOwner, policyRoutes)];
+  const policies = [...policiesOf(network), ...hubPolicyRoutes(network, tenantOwner, policyRoutes)];
   const routes = [
     ...nowhere(network).filter(({ columns }) => !given.some(({ destination }) => destination === columns.ip_prefix)),
     ...ownRoutes(tenantOwner, given),

@@ -1,7 +1,9 @@
 import type { Family } from "../ipam/address.ts";
+import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { TenantPolicyRoute, TenantRoute } from "../state/tenant.ts";
 import type { DesiredRow, Owner } from "./desired.ts";
 import { hubPriorities } from "./hub-priorities.ts";
+import { hubSet } from "./hub-sets.ts";
 import { desiredRow } from "./owner.ts";
 import { policyRow } from "./router-rows.ts";
 
@@ -29,16 +31,30 @@ export function matchOf({ source, destination }: TenantPolicyRoute): string | un
   return terms.length === 0 ? undefined : terms.join(" && ");
 }
 
-/** Policy routes of the tenant `default`: below what tenants and nodes need, so of what leaves the cluster. */
-export function hubPolicyRoutes(owner: Owner, routes: readonly TenantPolicyRoute[]): readonly DesiredRow[] {
+/**
+ * Policy routes of the tenant `default`: below what tenants and nodes need, so of what leaves the cluster. What tenants send, and
+ * what comes in, passes its router too, and is none of theirs.
+ */
+export function hubPolicyRoutes(
+  { families }: NetworkConfig,
+  owner: Owner,
+  routes: readonly TenantPolicyRoute[],
+): readonly DesiredRow[] {
   const order = [...new Set(routes.map(({ priority }) => priority))].sort((one, other) => one - other);
-  return routes.map((route, position) => {
-    const { action, nextHops } = route;
-    return policyRow(owner, `policy.${position}`, {
-      priority: hubPriorities.policyRoutes + order.indexOf(route.priority),
-      match: matchOf(route) ?? "ip",
-      action,
-      ...(action === "reroute" ? { nextHops } : {}),
-    });
+  return routes.flatMap((route, position) => {
+    const { source, destination, action, nextHops } = route;
+    const [said] = [source, destination, ...nextHops].flatMap((text) => (text === undefined ? [] : [familyOf(text)]));
+    const terms = matchOf(route);
+    return families
+      .filter(({ family }) => said === undefined || family === said)
+      .map(({ family }) => {
+        const own = `ip${family}.src == $${hubSet("own", family).name}`;
+        return policyRow(owner, `policy.${position}.ipv${family}`, {
+          priority: hubPriorities.policyRoutes + order.indexOf(route.priority),
+          match: terms === undefined ? own : `${own} && ${terms}`,
+          action,
+          ...(action === "reroute" ? { nextHops } : {}),
+        });
+      });
   });
 }

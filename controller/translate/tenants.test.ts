@@ -362,6 +362,7 @@ describe("the tenant default's own routes", () => {
       policyRoutes: [
         { priority: 900, source: "10.30.0.0/24", destination: undefined, action: "drop", nextHops: [] },
         { priority: 7, source: undefined, destination: "192.0.2.0/24", action: "reroute", nextHops: ["10.30.0.9"] },
+        { priority: 1, source: undefined, destination: undefined, action: "allow", nextHops: [] },
       ],
     } as const;
     const bundle = tenantBundle(network, bands, { ...hub, own });
@@ -370,7 +371,12 @@ describe("the tenant default's own routes", () => {
     );
     expect(routes).toEqual(["::/0 fd98::", "0.0.0.0/0 10.30.0.9"]);
     expect(matches(bundle)).toEqual(
-      expect.arrayContaining(["411 ip4.src == 10.30.0.0/24 drop", "410 ip4.dst == 192.0.2.0/24 reroute"]),
+      expect.arrayContaining([
+        "412 ip4.src == $default.own.ipv4 && ip4.src == 10.30.0.0/24 drop",
+        "411 ip4.src == $default.own.ipv4 && ip4.dst == 192.0.2.0/24 reroute",
+        "410 ip4.src == $default.own.ipv4 allow",
+        "410 ip6.src == $default.own.ipv6 allow",
+      ]),
     );
   });
 });
