@@ -292,6 +292,7 @@ export function createGraph(options: GraphOptions): Graph {
       const vacated = pods.release(isFirstFlush);
       const { choicesChanged, allChanged, hubChanged } = subnets.resolve();
       if (choicesChanged) subnetPods.wakeAll();
+      pods.touchMoved(tenancy.takeMovedNamespaces());
       if (hubChanged) nodes.touchAll();
       nodes.release(vacated, isFirstFlush);
       const nodeChanges = nodes.flush();

@@ -2,6 +2,7 @@ import { podNetworkAnnotation, readAnnotation } from "@ovenbird/kube";
 import { locate } from "../ipam/block.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { SubnetReservation } from "../ipam/subnet-reservation.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
 import type { PodRecord } from "../state/pod.ts";
 import type { BundleChange } from "../translate/desired.ts";
@@ -36,6 +37,8 @@ export interface PodGraph {
   /** The pods of a node may have to have other ports. */
   touchNode(name: string): void;
   touch(key: string): void;
+  /** Those whose namespaces are another tenant's than theirs, or are so no more, have something else to say. */
+  touchMoved(namespaces: "all" | ReadonlySet<string>): void;
   /**
    * Gives up addresses that nobody wants any more, and lets those try again who waited for what became free.
    * @param all whether what is held by pods that nobody knows is given up too
@@ -80,6 +83,16 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
   /** Dirty ones that hold no addresses yet: new pods, or other ones than those whose ports there are. */
   const fresh = new Set<string>();
   const waiting = createWaitingPods();
+  /** Pods that stay in a tenant that their namespace has left. */
+  const leftBehind = new Set<string>();
+
+  /** What is to be known of a pod that has a port. */
+  function tell(pod: PodRecord, reservation: SubnetReservation | undefined): void {
+    const said = subnets.problemsOf(pod, reservation);
+    if (said.length > 0) leftBehind.add(pod.key);
+    else leftBehind.delete(pod.key);
+    problems.set({ kind: "Pod", key: pod.key, uid: pod.uid }, said);
+  }
 
   function leaveNode(pod: PodRecord): void {
     if (pod.nodeName === undefined) return;
@@ -167,7 +180,7 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     const reservation = subnets.held(key);
     const placement = reservation && subnets.placementOf(reservation);
     if (reservation === undefined || placement === undefined) return undefined;
-    problems.set({ kind: "Pod", key, uid: pod.uid }, subnets.problemsOf(pod, reservation));
+    tell(pod, reservation);
     const before = ports.get(key);
     const places = index.classOf(pod.namespace, subnets.labelsOf(pod) ?? pod.selectionLabels)?.places ?? noPlaces;
     const qos = pod.request?.qos;
@@ -202,7 +215,7 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
       problems.set(object, [outcome.problem]);
       return undefined;
     }
-    problems.set(object, []);
+    tell(pod, undefined);
     const before = ports.get(key);
     const places = index.classOf(pod.namespace, pod.selectionLabels)?.places ?? noPlaces;
     const qos = pod.request?.qos;
@@ -242,6 +255,15 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     touch(key) {
       dirty.add(key);
     },
+    touchMoved(namespaces) {
+      if (namespaces !== "all" && namespaces.size === 0) return;
+      for (const key of ports.keys()) {
+        const pod = records.get(key);
+        if (pod === undefined || (namespaces !== "all" && !namespaces.has(pod.namespace))) continue;
+        const isLeft = subnets.problemsOf(pod, subnets.held(key)).length > 0;
+        if (isLeft !== leftBehind.has(key)) dirty.add(key);
+      }
+    },
     release(all) {
       const vacated = new Set<string>();
       for (const [block, count] of releaseAddresses(all, vacated)) {
@@ -275,6 +297,7 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
         const owner = podOwner(key);
         if (port === undefined) {
           ports.delete(key);
+          leftBehind.delete(key);
           gone.push({ owner, bundle: undefined });
           continue;
         }

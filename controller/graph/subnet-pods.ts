@@ -39,8 +39,8 @@ export interface SubnetPods {
   /** What `reserve` came to: why it gets nothing, if that is it. @param isInBlock whether it holds addresses of its node's block */
   choiceOf(pod: PodRecord, isInBlock: boolean): "cluster" | "subnet" | readonly Problem[];
   placementOf(reservation: SubnetReservation): SubnetPlacement | undefined;
-  /** What its user has to know although it has a port. */
-  problemsOf(pod: PodRecord, reservation: SubnetReservation): readonly Problem[];
+  /** What its user has to know although it has a port. @param reservation none where its addresses are of its node's block */
+  problemsOf(pod: PodRecord, reservation: SubnetReservation | undefined): readonly Problem[];
   /** By what policies know the pod now. */
   labelsOf(pod: PodRecord): Labels;
   labelsOf(pod: PodRecord | undefined): Labels | undefined;
@@ -60,6 +60,8 @@ export interface SubnetPods {
   refusalOf(key: string): Problem | undefined;
   takeChangedRefusals(): readonly string[];
 }
+
+const noProblems: readonly Problem[] = Object.freeze([]);
 
 interface Refusal {
   readonly uid: string;
@@ -259,10 +261,10 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
       return refusal.problem === undefined ? [] : [refusal.problem];
     },
     placementOf: ({ subnet, node }) => subnets.placementOf(subnet, node),
-    problemsOf({ namespace }, { subnet }) {
-      const own = tenancy.subnets.get(subnet)?.tenant ?? defaultTenant;
+    problemsOf({ namespace }, reservation) {
+      const own = (reservation && tenancy.subnets.get(reservation.subnet)?.tenant) ?? defaultTenant;
       const tenant = tenancy.tenantOf(namespace);
-      if (tenant === own) return [];
+      if (tenant === own) return noProblems;
       const message = `namespace ${namespace} is in tenant ${tenant} now, and the pod still in ${own}; recreate the pod`;
       return [{ code: "NAMESPACE_MOVED", message }];
     },

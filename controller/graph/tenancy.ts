@@ -39,6 +39,8 @@ export interface Tenancy {
   resolve(): "all" | "moves" | "choices" | undefined;
   /** Tenants that have won or lost a namespace since this was asked last. */
   takeMoved(): readonly string[];
+  /** Namespaces that were there and may be another tenant's since this was asked last. */
+  takeMovedNamespaces(): "all" | ReadonlySet<string>;
   /** As of the last time. */
   readonly resolution: Resolution;
   tenantOf(namespace: string): string;
@@ -74,6 +76,7 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
   let openOf = new Map<string, readonly ResolvedSubnet[]>();
   let dirty: "all" | "moves" | "choices" | undefined;
   const moved = new Set<string>();
+  let movedNamespaces: "all" | Set<string> = new Set();
   const touch = (): void => {
     dirty = "all";
   };
@@ -152,6 +155,7 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
       if (tenant === undefined) tenants.delete(name);
       else tenants.set(name, tenant);
       tenantNamespaces.setTenant(name, tenant);
+      movedNamespaces = "all";
       touch();
     },
     applySubnet(name, subnet) {
@@ -174,6 +178,7 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
       tenantNamespaces.setNamespace(name, namespace?.labels);
       const to = namespace && tenantNamespaces.tenantOf(name);
       if (from !== to) {
+        if (from !== undefined && to !== undefined && movedNamespaces !== "all") movedNamespaces.add(name);
         for (const tenant of [from, to]) if (tenant !== undefined) moved.add(tenant);
         if (dirty !== "all") dirty = "moves";
       } else if (before?.labels !== namespace?.labels || before?.subnet !== namespace?.subnet) dirty ??= "choices";
@@ -206,6 +211,11 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
       const names = [...moved];
       moved.clear();
       return names;
+    },
+    takeMovedNamespaces() {
+      const taken = movedNamespaces;
+      movedNamespaces = new Set();
+      return taken;
     },
     get resolution() {
       return resolution;

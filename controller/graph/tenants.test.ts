@@ -120,6 +120,26 @@ describe("the graph with tenants", () => {
     expect(graph.podNetwork("red/b")?.subnet).toBeUndefined();
   });
 
+  it("says of each pod that its namespace has moved away, and no more when it is back", () => {
+    const { graph, tenant, pod, flush, problems, upsert } = twoTenants();
+    pod("red/a");
+    pod("plain/a");
+    flush();
+    tenant("red", { namespaces: { names: [] } });
+    tenant("blue", { namespaces: { names: ["blue"], selector: { matchLabels: { team: "blue" } } } });
+    upsert("namespace", projectNamespace({ metadata: { name: "plain", uid: "plain", labels: { team: "blue" } } }));
+    expect(flush().filter((owner) => owner.includes("Pod/"))).toEqual([]);
+    expect(problems).toEqual([
+      "namespace red is in tenant default now, and the pod still in red; recreate the pod",
+      "namespace plain is in tenant blue now, and the pod still in default; recreate the pod",
+    ]);
+    expect(graph.counts.problems).toBe(2);
+    tenant("red", { namespaces: { names: ["red"] } });
+    upsert("namespace", projectNamespace({ metadata: { name: "plain", uid: "plain" } }));
+    flush();
+    expect(graph.counts.problems).toBe(0);
+  });
+
   it("refuses a pod of a tenant without subnet, with the reason, until there is one", () => {
     const { graph, tenant, subnet, pod, flush } = world();
     tenant("red", { namespaces: { names: ["red"] } });
