@@ -1,4 +1,4 @@
-import { type Cidr, contains, type Family, overlap, parseAddress } from "../ipam/address.ts";
+import { type Address, type Cidr, contains, type Family, overlap, parseAddress } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import { networkCidr } from "../ipam/subnet-block.ts";
 import type { Problem } from "../state/object-problem.ts";
@@ -69,11 +69,16 @@ function reserved(network: NetworkConfig): readonly { readonly cidr: Cidr; reado
   ];
 }
 
-function nodeIn(own: readonly Cidr[], nodes: ResolutionInput["nodeAddresses"]): string | undefined {
-  for (const { node, address } of nodes) {
-    const parsed = parseAddress(address);
-    const cidr = parsed && own.find((candidate) => contains(candidate, parsed));
-    if (cidr !== undefined) return `${cidr.text} holds ${address} of node ${node}`;
+interface NodeAddress {
+  readonly node: string;
+  readonly text: string;
+  readonly address: Address;
+}
+
+function nodeIn(own: readonly Cidr[], nodes: readonly NodeAddress[]): string | undefined {
+  for (const { node, text, address } of nodes) {
+    const cidr = own.find((candidate) => contains(candidate, address));
+    if (cidr !== undefined) return `${cidr.text} holds ${text} of node ${node}`;
   }
   return undefined;
 }
@@ -98,6 +103,11 @@ export function resolveTenancy(input: ResolutionInput): Resolution {
   const resolved = new Map<string, ResolvedSubnet>();
   const families = new Set<Family>(network.families.map(({ family }) => family));
   const fixed = reserved(network);
+  // Once for all subnets: there may be as many nodes as subnets.
+  const ofNodes = nodeAddresses.flatMap(({ node, address: text }): NodeAddress[] => {
+    const address = parseAddress(text);
+    return address === undefined ? [] : [{ node, text, address }];
+  });
 
   function faultOf(record: SubnetRecord, networks: readonly SubnetNetwork[]): Problem | undefined {
     if (record.problem !== undefined) return { code: "INVALID_RESOURCE", message: record.problem };
@@ -106,7 +116,7 @@ export function resolveTenancy(input: ResolutionInput): Resolution {
       return { code: "SUBNET_FAMILY", message };
     }
     const own = cidrsOf(networks);
-    const outside = record.mode === "Underlay" ? undefined : nodeIn(own, nodeAddresses);
+    const outside = record.mode === "Underlay" ? undefined : nodeIn(own, ofNodes);
     const forbidden = firstOverlap(own, fixed) ?? outside;
     if (forbidden !== undefined) return overlapProblem(forbidden);
     for (const { record: other, networks: theirs } of resolved.values()) {
@@ -150,7 +160,30 @@ export function resolveTenancy(input: ResolutionInput): Resolution {
       infrastructure: record.tenant !== defaultTenant || record.mode === "Underlay",
     });
   }
+  checkNextHops(tenants, resolved, complain);
   return { subnets: resolved, peers: resolvePeers(tenants, resolved, complain), problems };
+}
+
+/** A tenant's routes lead to who is in its own subnets: by any other address they would lead past what keeps tenants apart. */
+function checkNextHops(
+  tenants: ReadonlyMap<string, TenantRecord>,
+  subnets: ReadonlyMap<string, ResolvedSubnet>,
+  complain: (object: string, problem: Problem) => void,
+): void {
+  for (const { key, routes, policyRoutes, problem } of tenants.values()) {
+    // The router of `default` has nodes' blocks too.
+    if (problem !== undefined || key === defaultTenant) continue;
+    const hops = new Set([...routes, ...policyRoutes].flatMap(({ nextHops }) => nextHops));
+    if (hops.size === 0) continue;
+    const own = [...subnets.values()].filter(({ record }) => record.tenant === key && record.mode !== "Underlay");
+    const cidrs = own.flatMap(({ networks }) => cidrsOf(networks));
+    for (const text of hops) {
+      const address = parseAddress(text);
+      if (address !== undefined && cidrs.some((cidr) => contains(cidr, address))) continue;
+      const message = `next hop ${text} of its routes is in no overlay subnet of the tenant; nothing is sent there`;
+      complain(`Tenant/${key}`, { code: "INVALID_RESOURCE", message });
+    }
+  }
 }
 
 /** Whether outside must be able to tell the two apart, since the networks are routed as they are. */

@@ -191,6 +191,20 @@ describe("the graph with tenants", () => {
     expect(graph.conditions("Subnet", "cluster")?.problems[0]?.code).toBe("SUBNET_OVERLAP");
   });
 
+  it("says of routes that lead to nobody in the tenant's subnets that they lead nowhere", () => {
+    const { graph, tenant, subnet, flush } = world();
+    const routes = [{ destination: "192.0.2.0/24", nextHops: ["10.9.0.7", "100.80.0.1"] }];
+    tenant("red", { namespaces: { names: ["red"] }, routes });
+    subnet("red", { tenant: "red", cidrs: ["10.9.0.0/24"] });
+    flush();
+    expect(graph.conditions("Tenant", "red")?.problems).toEqual([
+      {
+        code: "INVALID_RESOURCE",
+        message: "next hop 100.80.0.1 of its routes is in no overlay subnet of the tenant; nothing is sent there",
+      },
+    ]);
+  });
+
   it("joins tenants that name each other, unless their networks can't be told apart", () => {
     const { graph, tenant, subnet, flush } = twoTenants();
     tenant("red", { namespaces: { names: ["red"] }, peers: ["blue"] });

@@ -1,4 +1,4 @@
-import type { Family } from "../ipam/address.ts";
+import { cidrOf, contains, type Family, parseAddress, parseAddressWithPrefix } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow, Membership, Owner } from "./desired.ts";
 import { tenantPriorities } from "./hub-priorities.ts";
@@ -75,19 +75,36 @@ function toPeerDefault({ families }: NetworkConfig, owner: Owner, tenant: Tenant
   });
 }
 
+/** What leads to who is in the tenant's subnets; by other next hops packets would pass the checks on what leaves. */
+function withinTenant<T extends { readonly nextHops: readonly string[] }>(
+  { networks }: TenantTopology,
+  routes: readonly T[],
+): readonly T[] {
+  const cidrs = networks.flatMap(({ cidr }) => {
+    const parsed = parseAddressWithPrefix(cidr);
+    return parsed === undefined ? [] : [cidrOf(parsed, parsed.prefixLength)];
+  });
+  const isOwn = (hop: string): boolean => {
+    const address = parseAddress(hop);
+    return address !== undefined && cidrs.some((cidr) => contains(cidr, address));
+  };
+  return routes.map((route) => ({ ...route, nextHops: route.nextHops.filter(isOwn) }));
+}
+
 /**
  * The tenant's own policy routes. What one allows is freed of those below it, and not of what holds for all that leaves: so it
  * comes with checks of its own.
  */
 function ownPolicies(network: NetworkConfig, owner: Owner, tenant: TenantTopology): DesiredRow[] {
-  return tenant.policyRoutes.flatMap((route, position): DesiredRow[] => {
+  return withinTenant(tenant, tenant.policyRoutes).flatMap((route, position): DesiredRow[] => {
     const base = tenantPriorities.own + 10 * route.priority;
     const match = matchOf(route) ?? "ip";
     const part = `policy.${position}`;
     if (route.action !== "allow") {
       const { action, nextHops } = route;
-      const hops = action === "reroute" ? { nextHops } : {};
-      return [policyRow(owner, part, { priority: base, match, action, ...hops })];
+      if (action === "drop" || nextHops.length === 0)
+        return [policyRow(owner, part, { priority: base, match, action: "drop" })];
+      return [policyRow(owner, part, { priority: base, match, action, nextHops })];
     }
     const checks = exitChecks(network, tenant.name).map((check) =>
       policyRow(owner, `${part}.${check.part}`, {
@@ -107,14 +124,17 @@ function policiesOf(
   nextHops: NextHops,
 ): readonly DesiredRow[] {
   const { families } = network;
-  const peers = tenant.peers.map(({ name }) => name).filter((name) => name !== defaultTenant);
+  const peers = tenant.peers
+    .map(({ name }) => name)
+    .filter((name) => name !== defaultTenant)
+    .map((peer) => `"${tenantToPeer(tenant.name, peer)}"`);
   const transit =
     peers.length === 0
       ? []
       : [
           policyRow(owner, "transit", {
             priority: tenantPriorities.transit,
-            match: `inport == ${oneOf(peers.map((peer) => `"${tenantToPeer(tenant.name, peer)}"`))} && outport == "${tenantToHub(tenant.name)}"`,
+            match: `inport == ${oneOf(peers)} && outport == ${oneOf([`"${tenantToHub(tenant.name)}"`, ...peers])}`,
             action: "drop",
           }),
         ];
@@ -155,7 +175,7 @@ export function tenantTopologyBundle(
   const owner = tenantOwnerOf(tenant.name);
   const router = routerUuidOf(tenant.name);
   if (tenant.number === undefined) return { rows: [], memberships: [] };
-  const routes = ownRoutes(owner, tenant.routes);
+  const routes = ownRoutes(owner, withinTenant(tenant, tenant.routes));
   const nextHops = tenantLink(network, tenant.number).hub.addresses;
   const allRoutes = [...routesToHub(network, owner, tenant, nextHops), ...routes];
   const policies = policiesOf(network, owner, tenant, nextHops);

@@ -163,6 +163,27 @@ describe("a tenant", () => {
     );
   });
 
+  it("leads nothing past its checks: next hops are in its own subnets", () => {
+    const reroute = { source: undefined, destination: "10.244.0.0/16", action: "reroute" } as const;
+    const bundle = tenantOf({
+      ...red,
+      routes: [{ destination: "10.60.0.0/24", nextHops: ["169.254.64.7", "10.10.0.8"] }],
+      policyRoutes: [
+        { ...reroute, priority: 4, nextHops: ["100.80.0.1"] },
+        { ...reroute, priority: 3, nextHops: ["100.80.0.1", "10.10.0.9"] },
+      ],
+    });
+    const policies = ofTable(bundle, "Logical_Router_Policy").map(({ columns }) => columns);
+    expect(policies.filter(({ match }) => match === "ip4.dst == 10.244.0.0/16")).toEqual([
+      expect.objectContaining({ priority: 2040, action: "drop", nexthops: [] }),
+      expect.objectContaining({ priority: 2030, action: "reroute", nexthops: ["10.10.0.9"] }),
+    ]);
+    const routes = ofTable(bundle, "Logical_Router_Static_Route").map(({ columns }) => columns);
+    expect(routes.filter(({ ip_prefix }) => ip_prefix === "10.60.0.0/24").map(({ nexthop }) => nexthop)).toEqual([
+      "10.10.0.8",
+    ]);
+  });
+
   it("keeps its own default route, and the cluster's networks on the way to the hub", () => {
     const routes = ofTable(
       tenantOf({ ...red, routes: [{ destination: "0.0.0.0/0", nextHops: ["10.10.0.9"] }] }),
@@ -217,7 +238,7 @@ describe("a tenant", () => {
       "fd97::1:f400/122 fd69::1:3",
     ]);
     expect(matches(bundle)).toContain(
-      '14000 inport == "tenant.red-to-tenant.green" && outport == "tenant.red-to-default" drop',
+      '14000 inport == "tenant.red-to-tenant.green" && outport == {"tenant.red-to-default", "tenant.red-to-tenant.green"} drop',
     );
   });
 });
