@@ -114,15 +114,17 @@ describe("EgressIPs", () => {
     expect(priorities()).toEqual([1450]);
   });
 
-  it("leave an address to the older one, and a node's to the node", () => {
+  it("leave an address to the older one, a node's to the node, and the way out to the nodes' router", () => {
     const graph = town();
     egressIp(graph, "young", ["172.18.0.200"], "2026-02-01T00:00:00Z");
     egressIp(graph, "old", ["172.18.0.200"]);
     egressIp(graph, "node", ["172.18.0.10"]);
+    egressIp(graph, "router", ["172.18.0.1"]);
     graph.flush();
     const codes = (name: string) => graph.conditions("EgressIP", name)?.problems.map(({ code }) => code);
-    expect([codes("old"), codes("young"), codes("node")]).toEqual([
+    expect([codes("old"), codes("young"), codes("node"), codes("router")]).toEqual([
       [],
+      ["OUTLET_ADDRESS_TAKEN"],
       ["OUTLET_ADDRESS_TAKEN"],
       ["OUTLET_ADDRESS_TAKEN"],
     ]);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Family } from "../ipam/address.ts";
+import { type Family, formatAddress, parseAddress } from "../ipam/address.ts";
 import { mostOutlets } from "../ipam/infrastructure.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { EgressIpRecord } from "../state/egress-ip.ts";
@@ -164,27 +164,36 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
     return [...options.subnets()].filter(({ record }) => record.egress === "Address" && record.mode !== "Underlay");
   }
 
-  /** Who has its addresses, of all that claim some; and why others don't. */
-  function claim(claimants: readonly Claimant[], nodeAddresses: ReadonlySet<string>): ReadonlySet<string> {
-    const holders = new Map<string, string>();
-    const winners = new Set<string>();
+  /** Why some don't have their addresses, of all that claim some. @param taken by whom, before all of them */
+  function claim(claimants: readonly Claimant[], taken: ReadonlyMap<string, string>): void {
+    const holders = new Map(taken);
     for (const { id, record, addresses } of [...claimants].sort(byAge)) {
       if (record.problem !== undefined) {
         problems.set(id, [{ code: "INVALID_RESOURCE", message: record.problem }]);
         continue;
       }
       const lost = addresses.flatMap((address): Problem[] => {
-        const holder = nodeAddresses.has(address) ? "a node" : holders.get(address);
+        const holder = holders.get(address);
         const message = `${address} is ${holder}'s already; take another address`;
         return holder === undefined ? [] : [{ code: "OUTLET_ADDRESS_TAKEN", message }];
       });
       if (lost.length > 0) problems.set(id, lost);
-      else {
-        for (const address of addresses) holders.set(address, id);
-        winners.add(id);
-      }
+      else for (const address of addresses) holders.set(address, id);
     }
-    return winners;
+  }
+
+  /** Addresses on the nodes' networks that are nobody's to claim: who answered for these would cut off nodes, or all of them. */
+  function takenAddresses(all: readonly NodeTopology[]): ReadonlyMap<string, string> {
+    const taken = new Map<string, string>();
+    const take = (text: string, whose: string): void => {
+      const address = parseAddress(text.split("/", 1)[0] ?? "");
+      if (address !== undefined) taken.set(formatAddress(address), whose);
+    };
+    for (const { chassis } of all) for (const hop of chassis?.gateway?.nextHops ?? []) take(hop, "the nodes' router");
+    for (const { addresses, chassis } of all) {
+      for (const address of [...addresses, ...(chassis?.gateway?.addresses ?? [])]) take(address, "a node");
+    }
+    return taken;
   }
 
   function placeGroup(
@@ -264,7 +273,7 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
       ...subnets.map(({ record }) => ({ id: `Subnet/${record.key}`, record, addresses: record.egressAddresses })),
     ];
     problems.clear();
-    claim(claimants, new Set(all.flatMap(({ addresses }) => addresses)));
+    claim(claimants, takenAddresses(all));
     const slots = outletSlots(
       [...claimants]
         .sort(byAge)
