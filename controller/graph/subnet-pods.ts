@@ -151,12 +151,17 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
     return annotation.value.subnet ?? "";
   }
 
-  /** A pod stays in the network that it was told of, whatever has moved since. */
+  /**
+   * A pod stays in the network that it was told of. But whoever may change pods may have told it that: what isn't its tenant's is
+   * not heeded, for what it holds of another one, since before its namespace moved, it holds by its port.
+   */
   function announced(pod: PodRecord): PodNetworkChoice | undefined {
     const subnet = toldSubnet(pod);
     if (subnet === undefined) return undefined;
-    if (subnet === "") return { kind: "cluster" };
-    if (tenancy.resolution.subnets.has(subnet)) return { kind: "subnet", subnet };
+    const tenant = tenancy.tenantOf(pod.namespace);
+    if (subnet === "") return tenant === defaultTenant ? { kind: "cluster" } : undefined;
+    const resolved = tenancy.resolution.subnets.get(subnet);
+    if (resolved !== undefined) return resolved.record.tenant === tenant ? { kind: "subnet", subnet } : undefined;
     const message = `the pod is in subnet ${subnet}, which isn't there any more or can't be used; recreate the pod`;
     return { kind: "refused", problem: { code: "SUBNET_NOT_FOUND", message } };
   }
@@ -221,8 +226,9 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
         return;
       }
       const isPlain = pod.request === undefined && pod.networkAnnotation === undefined;
-      const choice =
-        isPlain && !tenancy.isUsed ? { kind: "cluster" as const } : (announced(pod) ?? tenancy.choose(pod));
+      const chosen = isPlain && !tenancy.isUsed ? { kind: "cluster" as const } : tenancy.choose(pod);
+      const isPlaceKnown = chosen.kind !== "refused" || chosen.problem !== undefined;
+      const choice = (isPlaceKnown ? announced(pod) : undefined) ?? chosen;
       if (choice.kind === "cluster") {
         if (refusals.has(key)) settle(key, undefined);
         return;

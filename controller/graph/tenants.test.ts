@@ -155,6 +155,23 @@ describe("the graph with tenants", () => {
     expect(graph.podNetwork("red/a")?.subnet).toBe("red");
   });
 
+  it("puts no pod into another tenant's subnet, nor the cluster's network, because its annotation says so", () => {
+    const { graph, pod, flush } = twoTenants();
+    const said = (uid: string, subnet?: string) => ({
+      "ovenbird.io/network": JSON.stringify({
+        ...{ uid, port: "x", addresses: ["10.9.0.9/24"], gateways: ["10.9.0.1"], mac: "0a:58:0a:09:00:09" },
+        ...{ mtuBytes: 1400, ...(subnet === undefined ? {} : { subnet }) },
+      }),
+    });
+    pod("red/a", "n1", said("red/a", "blue"));
+    pod("red/b", "n1", said("red/b"));
+    pod("plain/c", "n1", said("plain/c", "blue"));
+    flush();
+    expect(graph.podNetwork("red/a")?.subnet).toBe("red");
+    expect(graph.podNetwork("red/b")?.subnet).toBe("red");
+    expect(graph.podNetwork("plain/c")?.addresses).toEqual(["10.244.0.3/24"]);
+  });
+
   it("doesn't put a pod anywhere before its namespace is known", () => {
     const { graph, remove, upsert, pod, flush } = twoTenants();
     remove("namespace", "red");
