@@ -81,6 +81,12 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
     dirty = "all";
   };
 
+  /** Nobody gets an address of a family that the cluster doesn't have. */
+  function ofCluster(subnet: SubnetRecord): SubnetRecord {
+    const networks = subnet.networks.filter(({ family }) => network.families.some((own) => own.family === family));
+    return networks.length === subnet.networks.length ? subnet : { ...subnet, networks };
+  }
+
   function openSubnets(tenant: string): readonly ResolvedSubnet[] {
     let open = openOf.get(tenant);
     if (open === undefined) {
@@ -161,7 +167,7 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
     applySubnet(name, subnet) {
       if (subnet === undefined) subnets.delete(name);
       else subnets.set(name, subnet);
-      subnetIpam.setSubnet(name, subnet);
+      subnetIpam.setSubnet(name, subnet && ofCluster(subnet));
       touch();
     },
     applyPool(name, pool) {

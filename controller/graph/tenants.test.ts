@@ -172,6 +172,16 @@ describe("the graph with tenants", () => {
     expect(graph.podNetwork("plain/c")?.addresses).toEqual(["10.244.0.3/24"]);
   });
 
+  it("gives no address of a family that the cluster doesn't have", () => {
+    const { graph, subnet, pod, flush } = twoTenants();
+    subnet("red", { tenant: "red", cidrs: ["10.9.0.0/24", "fd09::/64"] });
+    pod("red/a");
+    flush();
+    const [port] = graph.bundleOf("Pod/red/a")?.rows ?? [];
+    expect(port?.columns.addresses).toEqual(["0a:58:0a:09:00:02 10.9.0.2 100.81.0.2"]);
+    expect(graph.conditions("Subnet", "red")).toMatchObject({ isReady: true, problems: [{ code: "SUBNET_FAMILY" }] });
+  });
+
   it("doesn't put a pod anywhere before its namespace is known", () => {
     const { graph, remove, upsert, pod, flush } = twoTenants();
     remove("namespace", "red");
