@@ -149,6 +149,14 @@ describe("EgressIPs", () => {
     graph.applyOutlet("egress.till-to-external", "id-birch");
     expect(graph.takeChangedConditions()).toEqual([{ kind: "EgressIP", key: "till" }]);
     expect(graph.conditions("EgressIP", "till")?.status).toEqual({ node: "birch", pods: 2 });
+    // Of a pod that comes they tell when it is one of theirs.
+    for (const namespace of ["other", "shop"]) {
+      const metadata = { namespace, name: "new", uid: `${namespace}/new` };
+      const object = projectPod({ metadata, spec: { nodeName: "ash" } });
+      graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
+      graph.flush();
+      expect(graph.takeChangedConditions()).toEqual(namespace === "shop" ? [{ kind: "EgressIP", key: "till" }] : []);
+    }
   });
 });
 

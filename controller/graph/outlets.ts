@@ -129,6 +129,10 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
   const uses = new Map<string, PolicyUses>();
   /** The chassis on which outer ports are, by the router's name. */
   const active = new Map<string, string>();
+  /** Nodes by their chassis; as of the last time that nodes changed. */
+  const nodeOfChassis = new Map<string, string>();
+  /** How many pods each EgressIP selected when that was told last. */
+  const selected = new Map<string, number>();
   const changedConditions = new Map<string, { readonly kind: ResourceKind; readonly key: string }>();
   const dirtyFloating = new Set<string>();
   let dirty = false;
@@ -265,6 +269,8 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
 
   function resolveAll(): void {
     const all = [...topologies()];
+    nodeOfChassis.clear();
+    for (const { name, chassis } of all) if (chassis !== undefined) nodeOfChassis.set(chassis.systemId, name);
     const networks = outletNetworks(all);
     const subnets = addressSubnets();
     const claimants: Claimant[] = [
@@ -401,9 +407,11 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
 
   function nodeOfRouter(router: string): string | undefined {
     const systemId = active.get(router);
-    if (systemId === undefined) return undefined;
-    for (const { name, chassis } of topologies()) if (chassis?.systemId === systemId) return name;
-    return undefined;
+    return systemId === undefined ? undefined : nodeOfChassis.get(systemId);
+  }
+
+  function selectedBy({ pods: selector }: EgressIpRecord): number {
+    return [...podSets.index.select(selector).classes].reduce((sum, podClass) => sum + podClass.pods.size, 0);
   }
 
   function retarget(record: FloatingIpRecord | undefined, key: string, change: "add" | "remove"): void {
@@ -424,8 +432,10 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
 
   return {
     applyEgressIp(name, record) {
-      if (record === undefined) egressIps.delete(name);
-      else egressIps.set(name, record);
+      if (record === undefined) {
+        egressIps.delete(name);
+        selected.delete(name);
+      } else egressIps.set(name, record);
       dirty = true;
     },
     applyFloatingIp(key, record) {
@@ -478,7 +488,9 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
           touchPod(key);
           any = true;
         }
-        if (any) for (const name of egressIps.keys()) say("EgressIP", name);
+        for (const [name, record] of any ? egressIps : []) {
+          if (selected.get(name) !== selectedBy(record)) say("EgressIP", name);
+        }
       }
       for (const key of dirtyFloating) placeFloating(key, moved);
       dirtyFloating.clear();
@@ -495,10 +507,10 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
       const own = problems.get(`${kind}/${key}`) ?? [];
       const egressIp = kind === "EgressIP" ? egressIps.get(key) : undefined;
       if (egressIp !== undefined) {
-        const { classes } = podSets.index.select(egressIp.pods);
-        const selected = [...classes].reduce((sum, podClass) => sum + podClass.pods.size, 0);
+        const count = selectedBy(egressIp);
+        selected.set(key, count);
         const node = own.length === 0 ? nodeOfRouter(egressIpRouter(key)) : undefined;
-        return { isReady: own.length === 0, problems: own, status: { node, pods: selected }, isInUse: false };
+        return { isReady: own.length === 0, problems: own, status: { node, pods: count }, isInUse: false };
       }
       const floating = kind === "FloatingIP" ? floatingIps.get(key) : undefined;
       if (floating === undefined) return undefined;
