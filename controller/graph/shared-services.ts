@@ -37,11 +37,13 @@ function servicesOf(access: readonly ServiceAccess[], services: ReadonlyMap<stri
 /**
  * The endpoints of services that a tenant may use, ready or not, so that readiness costs nothing here; sorted.
  * @param isOwn whether a service is the tenant's own anyhow
+ * @param mayShow whether the service may have an endpoint there: whoever writes its slices could else share what isn't theirs
  */
 export function sharedEndpoints(
   input: SharedServicesInput,
   access: readonly ServiceAccess[],
   isOwn: (service: string) => boolean,
+  mayShow: (service: string, address: string) => boolean,
 ): readonly SharedEndpoints[] {
   const found: SharedEndpoints[] = [];
   for (const service of servicesOf(access, input.services)) {
@@ -57,7 +59,9 @@ export function sharedEndpoints(
         const known = addresses.get(key) ?? new Set();
         addresses.set(key, known);
         // As load balancers have them: what is on a node's network is met at its management port.
-        for (const { address } of slice.endpoints) known.add(input.nodes.managementOf(address) ?? address);
+        for (const { address } of slice.endpoints) {
+          if (mayShow(service, address)) known.add(input.nodes.managementOf(address) ?? address);
+        }
       }
     }
     for (const [key, own] of [...addresses].sort(([one], [other]) => (one < other ? -1 : 1))) {

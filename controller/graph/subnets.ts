@@ -10,6 +10,7 @@ import { subnetPlacement } from "../translate/subnet-pod-port.ts";
 import { subnetSwitchBundle, subnetSwitchOwner } from "../translate/subnet-switch.ts";
 import type { HubTenancy, SubnetPlacement, SubnetSwitch, TenantTopology } from "../translate/tenancy.ts";
 import { tenantTopologyBundle } from "../translate/tenant-topology.ts";
+import { createAddressOwners } from "./address-owners.ts";
 import { grants, type SharedServicesInput, sharedEndpoints, usualServices } from "./shared-services.ts";
 import { parseSwitchKey, subnetSwitchOf, switchKey } from "./subnet-switches.ts";
 import type { Tenancy } from "./tenancy.ts";
@@ -93,6 +94,9 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
   const peersTold = new Map<string, string>();
   const dirtySwitches = new Set<string>();
   const dirtyTenants = new Set<string>();
+  const owners = createAddressOwners(network);
+  /** Tenants that may use services with endpoints in tenants: whose these are follows from slices. */
+  const usersOfSlices = new Set<string>();
   let hub: HubTenancy | undefined;
   let hubText: string | undefined;
 
@@ -232,7 +236,14 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
     if (!numbers.has(name) && (name !== defaultTenant || tenancy.resolution.subnets.size === 0)) return undefined;
     const networks = networksOf(name);
     const record = tenancy.tenants.get(name);
-    const isOwn = (service: string): boolean => tenancy.tenantOf(service.slice(0, service.indexOf("/"))) === name;
+    const tenantOf = (service: string): string => tenancy.tenantOf(service.slice(0, service.indexOf("/")));
+    const isOwn = (service: string): boolean => tenantOf(service) === name;
+    usersOfSlices.delete(name);
+    const mayShow = (service: string, address: string): boolean => {
+      const owner = owners.ownerOf(address, hub?.overlays ?? []);
+      if (owner?.by === "slice") usersOfSlices.add(name);
+      return owner === undefined || owner.tenant === tenantOf(service);
+    };
     return {
       name,
       number: numbers.get(name),
@@ -243,7 +254,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
         networks: networksOf(peer).map(({ family, cidr }) => ({ family, cidr })),
         slices: slicesOf(peer),
       })),
-      services: name === defaultTenant ? [] : sharedEndpoints(services, accessOf(name), isOwn),
+      services: name === defaultTenant ? [] : sharedEndpoints(services, accessOf(name), isOwn, mayShow),
       routes: record?.problem === undefined ? (record?.routes ?? []) : [],
       policyRoutes: record?.problem === undefined ? (record?.policyRoutes ?? []) : [],
       stormKbps: stormKbpsOf(name),
@@ -254,6 +265,9 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
   function remakeSwitch(key: string, gone: BundleChange[], changed: BundleChange[]): void {
     const before = switches.get(key);
     const value = switchAsIs(key);
+    if (owners.setSlices(key, value?.tenant ?? "", value?.slices ?? [])) {
+      for (const name of usersOfSlices) dirtyTenants.add(name);
+    }
     if (value === undefined) {
       if (before === undefined) return;
       switches.delete(key);
@@ -282,6 +296,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
     const before = tenants.get(name);
     const value = tenantAsIs(name);
     if (value === undefined) {
+      usersOfSlices.delete(name);
       if (!tenants.delete(name)) return;
       if (name !== defaultTenant) gone.push({ owner: tenantOwnerOf(name), bundle: undefined });
       return;

@@ -287,6 +287,46 @@ describe("the graph with tenants", () => {
     expect(flush()).toEqual(expect.arrayContaining(["Tenant/red", "Service/plain/web"]));
   });
 
+  it.each(["first", "last"])(
+    "shares no endpoint that is another tenant's than the service, slices being written %s",
+    (when) => {
+      const { graph, tenant, subnet, upsert, pod, remove, flush } = twoTenants();
+      tenant("green", { namespaces: { names: ["plain"] }, services: [{ namespace: "blue" }] });
+      subnet("green", { tenant: "green", cidrs: ["10.9.0.0/24"] });
+      const metadata = { namespace: "blue", name: "web", uid: "web" };
+      const spec = { clusterIP: "10.96.0.9", clusterIPs: ["10.96.0.9"], selector: { app: "web" } };
+      upsert("service", projectService({ metadata, spec: { ...spec, ports: [{ port: 80, protocol: "TCP" }] } }));
+      const write = () =>
+        upsert(
+          "endpointSlice",
+          projectEndpointSlice({
+            metadata: { namespace: "blue", name: "web-1", labels: { "kubernetes.io/service-name": "web" } },
+            addressType: "IPv4",
+            ports: [{ port: 8080, protocol: "TCP" }],
+            // blue/a's, red/a's, one of the cluster's network, and one outside.
+            endpoints: ["100.81.0.2", "100.81.0.66", "10.244.0.5", "192.0.2.1"].map((each) => ({ addresses: [each] })),
+          }),
+        );
+      if (when === "first") write();
+      flush();
+      pod("blue/a");
+      flush();
+      pod("red/a");
+      flush();
+      if (when === "last") write();
+      flush();
+      expect([...graph.model.addressesOf("blue/a"), ...graph.model.addressesOf("red/a")]).toEqual([
+        "100.81.0.2",
+        "100.81.0.66",
+      ]);
+      const shared = () => graph.model.tenancy.servicesOf("green").map(({ addresses }) => addresses);
+      expect(shared()).toEqual([["100.81.0.2", "192.0.2.1"]]);
+      remove("pod", "blue/a");
+      flush();
+      expect(shared()).toEqual([["192.0.2.1"]]);
+    },
+  );
+
   it("takes pods of subnets for pods where they are endpoints", () => {
     const { graph, upsert, subnet, pod, flush, problems } = twoTenants();
     subnet("wide", { tenant: "default", cidrs: ["10.50.0.0/24"], namespaces: { names: ["plain"] } });
