@@ -364,6 +364,7 @@ export function createSubnetGraph(options: SubnetGraphOptions): SubnetGraph {
       if (!podsOfSubnet.has(reservation.subnet)) tenancy.touchUse(reservation.subnet);
     },
     touchNode(name) {
+      if (topologyOf(name) === undefined) for (const byNode of placements.values()) byNode.delete(name);
       for (const subnet of switchesOfNode.get(name)?.keys() ?? []) {
         const key = switchKeyOf(subnet, name);
         if (key === undefined) continue;
