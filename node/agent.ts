@@ -258,9 +258,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     name: "provider-networks",
     logger,
     async task() {
+      if (!providerNetworks) return;
       const labels = node.view?.labels;
-      if (!providerNetworks || !networks.isSynced || labels === undefined) return;
-      await providerNetworks.reconcile(labels);
+      if (networks.isSynced && labels !== undefined) await providerNetworks.reconcile(labels);
+      else await providerNetworks.keep();
       lastDevices = describeDevices();
       alarms.look();
     },

@@ -21,6 +21,10 @@ const eth2 = link("eth2", 2);
 const vlan = link("eth1.7", 3, { kind: "vlan", mac: "02:00:00:00:00:01", peerIndex: 1 });
 const bridge = link("br-red", 4, { kind: "tun", mac: "02:00:00:00:00:01" });
 const links = [bridge, vlan, eth1, eth2];
+const chooseOf = (all: readonly Link[], wanted: string) => {
+  const choice = chooseUplinks([[wanted]], all, () => false);
+  return choice.kind === "found" && choice.links.map(({ name }) => name);
+};
 const choose = (...sets: string[][]) => {
   const choice = chooseUplinks(sets, links, (name) => name === "br-red");
   return choice.kind === "found" ? choice.links.map(({ name }) => name) : choice.message;
@@ -34,6 +38,11 @@ describe("the choice of uplinks", () => {
   it("goes by hardware address too, past bridges and VLANs that bear the same one", () => {
     expect(choose(["02:00:00:00:00:01"])).toEqual(["eth1"]);
     expect(choose(["02:00:00:00:00:0A"], ["02:00:00:00:00:02"])).toEqual(["eth2"]);
+  });
+
+  it("is no bridge's device that is about to go", () => {
+    for (const kind of ["tun", "openvswitch"])
+      expect(chooseOf([{ ...bridge, kind }, eth1], "02:00:00:00:00:01")).toEqual(["eth1"]);
   });
 
   it("takes a set only in full, and no interface twice", () => {

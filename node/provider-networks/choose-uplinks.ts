@@ -11,6 +11,9 @@ const derivedKinds: ReadonlySet<string | undefined> = new Set([
   "bond",
 ]);
 
+/** Bridges' own devices, by datapath, which bear their uplink's; one may still be there when its bridge is no longer. */
+const ownKinds: ReadonlySet<string | undefined> = new Set(["tun", "openvswitch"]);
+
 export type Choice =
   | { readonly kind: "found"; readonly links: readonly Link[] }
   | { readonly kind: "missing"; readonly message: string };
@@ -51,7 +54,7 @@ export function areNamed(links: readonly Link[], names: readonly string[]): bool
 function findLink(wanted: string, links: readonly Link[]): Link | undefined {
   if (!macPattern.test(wanted)) return links.find(({ name }) => name === wanted);
   const mac = wanted.toLowerCase();
-  return links.find((link) => link.mac === mac && !derivedKinds.has(link.kind));
+  return links.find((link) => link.mac === mac && !derivedKinds.has(link.kind) && !ownKinds.has(link.kind));
 }
 
 /**

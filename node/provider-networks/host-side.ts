@@ -26,6 +26,9 @@ interface Parts {
  * and so does one that vswitchd is still setting up; otherwise what it bears is the truth and is remembered anew.
  * @param device the bridge's own
  * @param unsettled vswitchd may still take the device down and up again
+ * @param mayMove whether addresses are taken from the uplinks, which somebody else may put there again and again
+ * @returns whether addresses were moved
+ * @throws {Error} when there is something to move and that may not be
  */
 export async function settleOnBridge(
   { session, socket, logger }: Parts,
@@ -33,13 +36,18 @@ export async function settleOnBridge(
   device: Link,
   uplinks: readonly Link[],
   unsettled: boolean,
-): Promise<void> {
+  mayMove: boolean,
+): Promise<boolean> {
   const memory = readMemory(bridge.external_ids);
   for (const link of uplinks) if (!link.up) setLink(socket, link.name, { up: true });
   const onBridge = readHostNetwork(socket, device);
   const onUplinks = uplinks.map((link) => readHostNetwork(socket, link));
   const moving = onUplinks.some(({ addresses }) => addresses.length > 0);
   if (moving) {
+    if (!mayMove) {
+      const names = uplinks.map(({ name }) => name).join(" and ");
+      throw new Error(`somebody puts addresses onto ${names} again and again: let him give them to ${bridge.name}`);
+    }
     // What the bridge bears, or has to get back, stays beside what somebody has put onto the uplink now.
     const before =
       memory !== undefined && isFresh(memory, device) ? mergeHostNetworks(memory.network, onBridge) : onBridge;
@@ -53,7 +61,7 @@ export async function settleOnBridge(
       { bridge: bridge.name, uplinks: uplinks.map(({ name }) => name), addresses: network.addresses },
       "moved the host's addresses and routes",
     );
-    return;
+    return true;
   }
   const restored =
     memory !== undefined &&
@@ -69,6 +77,7 @@ export async function settleOnBridge(
   }
   const network = memory && (restored || unsettled) ? mergeHostNetworks(memory.network, onBridge) : onBridge;
   await write(session, bridge, memory, { phase: "settled", linkIndex: device.index, network });
+  return false;
 }
 
 /** What the host has by a bridge, or is to have by it again. */

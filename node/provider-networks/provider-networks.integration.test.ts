@@ -1,5 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AgentHost, type AgentProcess, startAgentHost } from "../testing/agent-host.ts";
 
@@ -8,16 +11,11 @@ let agent: AgentProcess;
 
 beforeAll(async () => {
   host = await startAgentHost();
-  for (const number of [1, 2, 3, 4]) {
-    host.inNode("ip", "link", "add", `p${number}`, "type", "veth", "peer", "name", `w${number}`, "netns", host.outside);
-    host.inNode("ip", "link", "set", `p${number}`, "up");
-    host.inOutside("ip", "link", "set", `w${number}`, "up");
-    // As on a real wire: whoever gets a frame finds its checksums filled in.
-    host.inOutside("ethtool", "-K", `w${number}`, "tx", "off");
-  }
+  for (const number of [1, 2, 3, 4, 5, 6]) plugIn(number);
   host.inNode("ip", "address", "add", "198.18.0.11/24", "dev", "p1");
   host.inNode("ip", "address", "add", "fd18::11/64", "dev", "p1", "nodad");
   host.inNode("ip", "route", "add", "198.19.0.0/16", "via", "198.18.0.1");
+  host.inNode("ip", "route", "add", "198.51.100.128/25", "via", "203.0.113.1", "dev", "p1", "onlink");
   host.inOutside("ip", "address", "add", "198.18.0.1/24", "dev", "w1");
   host.inOutside("ip", "address", "add", "fd18::1/64", "dev", "w1", "nodad");
   host.inOutside("ip", "link", "add", "switch", "type", "bridge");
@@ -27,6 +25,15 @@ beforeAll(async () => {
   agent = host.startAgent("--uplink", host.uplink, "--encap-ip", "198.18.0.0/24");
   await host.until("the chassis is told", () => host.patches.length > 0);
 });
+
+/** A network card `p<number>`, at the end of the wire `w<number>`. */
+function plugIn(number: number): void {
+  host.inNode("ip", "link", "add", `p${number}`, "type", "veth", "peer", "name", `w${number}`, "netns", host.outside);
+  host.inNode("ip", "link", "set", `p${number}`, "up");
+  host.inOutside("ip", "link", "set", `w${number}`, "up");
+  // As on a real wire: whoever gets a frame finds its checksums filled in.
+  host.inOutside("ethtool", "-K", `w${number}`, "tx", "off");
+}
 
 afterAll(async () => {
   try {
@@ -51,6 +58,16 @@ const ports = (bridge: string) =>
     .vsctl("list-ifaces", bridge)
     .split("\n")
     .filter((name) => name !== "");
+
+let looks = 0;
+/** Until the agent has looked at all provider networks once more. */
+async function untilLookedAt(): Promise<void> {
+  looks += 1;
+  const name = `look-${looks}`;
+  host.putProviderNetwork(name, { uplinks: ["none"] });
+  await host.until("it is looked at", () => host.statuses.get(name) !== undefined);
+  host.putProviderNetwork(name, undefined);
+}
 
 /** Pings in the background, 100 times a second. @returns of how many there was no answer */
 function ping(where: string, address: string): () => Promise<{ readonly sent: number; readonly lost: number }> {
@@ -112,6 +129,7 @@ describe("a provider network on a node", () => {
     expect(addresses("br-red")).toEqual(["198.18.0.11/24", "fd18::11/64"]);
     expect(addresses("p1")).toEqual([]);
     expect(host.inNode("ip", "route", "show", "198.19.0.0/16")).toContain("via 198.18.0.1 dev br-red");
+    expect(host.inNode("ip", "route", "show", "198.51.100.128/25")).toMatch(/via 203\.0\.113\.1 dev br-red .*onlink/);
     await new Promise((resolve) => setTimeout(resolve, 300));
     const { sent, lost } = await stop();
     process.stdout.write(`moving the node's address: ${lost} of ${sent} pings lost\n`);
@@ -119,6 +137,48 @@ describe("a provider network on a node", () => {
     expect(reaches("fd18::11")).toBe(true);
     // Tunnels end where the node's address of their network is.
     expect(host.vsctl("get", "Open_vSwitch", ".", "external_ids:ovn-encap-ip")).toBe('"198.18.0.11"');
+  });
+
+  it("stays on its uplink when one comes that would have been taken before it", async () => {
+    host.inNode("ip", "link", "add", "eno1", "type", "veth", "peer", "name", "eno1-far");
+    await untilLookedAt();
+    expect(ports("br-red")).toEqual(["p1"]);
+    expect(addresses("br-red")).toContain("198.18.0.11/24");
+    host.inNode("ip", "link", "delete", "eno1");
+  });
+
+  it("goes to another uplink when it is told to, and leaves the node's address where it was", async () => {
+    host.inNode("ip", "address", "add", "198.18.5.11/24", "dev", "p5");
+    host.inOutside("ip", "address", "add", "198.18.5.1/24", "dev", "w5");
+    host.putProviderNetwork("violet", { uplinks: ["p5"] });
+    await host.until("violet is ready", () => isReady("violet"));
+    host.putProviderNetwork("violet", { uplinks: ["p6", "p4"] });
+    const onAnother = { ready: true, interfaces: ["p6"] };
+    await host.until("violet has moved", () => isDeepStrictEqual(host.statuses.get("violet"), onAnother));
+    expect([addresses("br-violet"), addresses("p5")]).toEqual([[], ["198.18.5.11/24"]]);
+    expect(reaches("198.18.5.11")).toBe(true);
+    host.putProviderNetwork("violet", { uplinks: ["p5", "p6"] });
+    await untilLookedAt();
+    expect(ports("br-violet")).toEqual(["p6"]);
+    host.putProviderNetwork("violet", { uplinks: ["p5"] });
+    const back = { ready: true, interfaces: ["p5"] };
+    await host.until("violet is back", () => isDeepStrictEqual(host.statuses.get("violet"), back));
+    expect(addresses("br-violet")).toEqual(["198.18.5.11/24"]);
+  });
+
+  it("keeps the node's address for an uplink that is gone, also when it is to be undone itself", async () => {
+    host.putProviderNetwork("violet", { uplinks: ["p5", "p6"] });
+    host.inNode("ip", "link", "delete", "p5");
+    await host.until("violet says so", () => !isReady("violet"));
+    expect(host.statuses.get("violet")).toMatchObject({ message: expect.stringContaining("p5 is gone") });
+    host.putProviderNetwork("violet", undefined);
+    await host.until("it is mapped no more", () => !mappings().includes("violet"));
+    expect(addresses("br-violet")).toEqual(["198.18.5.11/24"]);
+    plugIn(5);
+    host.inOutside("ip", "address", "add", "198.18.5.1/24", "dev", "w5");
+    await host.until("its bridge is gone", () => !bridges().includes("br-violet"));
+    expect(addresses("p5")).toEqual(["198.18.5.11/24"]);
+    expect(reaches("198.18.5.11")).toBe(true);
   });
 
   it("carries VLANs", async () => {
@@ -187,15 +247,27 @@ describe("a provider network on a node", () => {
     }
   });
 
+  it("gives in to whoever puts an address onto the uplink again and again, and says so", async () => {
+    const address = "198.18.6.11/24";
+    for (let turn = 0; turn < 20 && isReady("red"); turn += 1) {
+      host.inNode("ip", "address", "add", address, "dev", "p1");
+      await host.until("it is noticed", () => addresses("br-red").includes(address) || !isReady("red"));
+      if (isReady("red")) host.inNode("ip", "address", "delete", address, "dev", "br-red");
+    }
+    expect(host.statuses.get("red")).toMatchObject({ message: expect.stringContaining("p1 again and again") });
+    expect(addresses("p1")).toEqual([address]);
+    host.inNode("ip", "address", "delete", address, "dev", "p1");
+    await host.until("red is ready again", () => isReady("red"));
+    expect(addresses("br-red")).toEqual(["198.18.0.11/24", "fd18::11/64"]);
+  });
+
   it("stays as it is when the agent starts again", async () => {
     const before = host.vsctl("--columns=_uuid", "--bare", "list", "Bridge");
     await agent.end("SIGKILL");
     agent = host.startAgent("--uplink", host.uplink);
     await host.until("it is ready to look", () => agent.output().includes("chose the datapath"));
-    host.putProviderNetwork("probe", { uplinks: ["none"] });
-    await host.until("probe is looked at", () => host.statuses.get("probe") !== undefined);
+    await untilLookedAt();
     expect(host.vsctl("--columns=_uuid", "--bare", "list", "Bridge")).toBe(before);
-    host.putProviderNetwork("probe", undefined);
   });
 
   it("has a move finished that was cut off half-way", async () => {
@@ -226,6 +298,23 @@ describe("a provider network on a node", () => {
     expect(addresses("br-twin")).toEqual(["198.18.1.11/24"]);
   });
 
+  it("gets them back without the API, which may be reached by that bridge alone", async () => {
+    await agent.end("SIGKILL");
+    await host.killVswitchd();
+    for (const bridge of ["br-red", "br-twin"]) host.inNode("ip", "link", "delete", bridge);
+    host.startVswitchd();
+    const kubeconfig = join(host.folder, "unreachable");
+    const text = readFileSync(join(host.folder, "kubeconfig"), "utf8");
+    writeFileSync(kubeconfig, text.replace(/127\.0\.0\.1:\d+/, "127.0.0.1:9"));
+    agent = host.startAgent("--uplink", host.uplink, "--kubeconfig", kubeconfig);
+    await host.until("the addresses are back", () => reachesOrNot("198.18.0.11") && reachesOrNot("198.18.1.11"));
+    expect(addresses("br-red")).toEqual(["198.18.0.11/24", "fd18::11/64"]);
+    expect(mappings()).toContain("red.chassis-a:br-red");
+    await agent.end("SIGKILL");
+    agent = host.startAgent("--uplink", host.uplink);
+    await untilLookedAt();
+  });
+
   it("is undone when it goes, or no longer selects the node, and the node keeps its addresses", async () => {
     host.putProviderNetwork("red", { uplinks: ["p1"], nodeSelector: { matchLabels: { rack: "other" } } });
     host.putProviderNetwork("twin", undefined);
@@ -234,6 +323,7 @@ describe("a provider network on a node", () => {
     expect(addresses("p1")).toEqual(["198.18.0.11/24", "fd18::11/64"]);
     expect(addresses("p3")).toEqual(["198.18.1.11/24"]);
     expect(host.inNode("ip", "route", "show", "198.19.0.0/16")).toContain("via 198.18.0.1 dev p1");
+    expect(host.inNode("ip", "route", "show", "198.51.100.128/25")).toMatch(/via 203\.0\.113\.1 dev p1 .*onlink/);
     expect(mappings()).toBe('"physnet:br-ex,blue.chassis-a:br-blue"');
     for (const address of ["198.18.0.11", "fd18::11", "198.18.1.11"]) expect(reaches(address)).toBe(true);
   });

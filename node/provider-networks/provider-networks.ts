@@ -3,41 +3,28 @@ import type { OpenVswitchRows } from "@ovenbird/ovsdb-schemas";
 import { mergeHostNetworks, readHostNetwork } from "../gateway/host-network.ts";
 import type { Logger } from "../logger.ts";
 import {
-  disableTxOffload,
   getLink,
-  guardDevice,
   type Link,
   listLinks,
   type NetfilterSocket,
-  NetlinkError,
   type RouteSocket,
   unguardDevice,
 } from "../netlink/index.ts";
-import {
-  type Datapath,
-  datapathOf,
-  findBridge,
-  interfacesOf,
-  openVswitchRow,
-  type VswitchdSession,
-} from "../vswitchd/index.ts";
+import { type Datapath, datapathOf, findBridge, openVswitchRow, type VswitchdSession } from "../vswitchd/index.ts";
 import { makeBridge, removeBridge, setBondMode } from "./bridge.ts";
-import { holdsTheLast, settleOnBridge, settleOnUplink } from "./host-side.ts";
+import { holdsTheLast, settleOnUplink } from "./host-side.ts";
 import { speakIpv6 } from "./ipv6-of-uplink.ts";
 import { selects } from "./label-selector.ts";
 import { mappedName, mappingChanges } from "./mappings.ts";
 import { bridgeName, networkOfBridge } from "./names.ts";
 import { type Plan, type PlanInputs, planOf, uplinkInterfaces, uplinksOn } from "./plan.ts";
 import type { NodeStatus, ProviderNetworkView } from "./provider-network-view.ts";
+import { createBridgeSettling } from "./settle-bridge.ts";
 
-/** As on the gateway bridge: how long after its start vswitchd may still take a device down and up again, in ms. */
-const settlingMs = 10_000;
 /** How long vswitchd may take to open a new bridge's uplinks before that is told to anybody, in ms. */
 const patienceMs = 3_000;
 /** What the resource's schema takes of a message. */
 const mostCharacters = 1_024;
-/** Each repair is itself a change of links: what can't be repaired must not be tried without end. */
-const mostLooksWhileUnsettled = 100;
 
 export interface ProviderNetworksOptions {
   readonly session: VswitchdSession;
@@ -61,6 +48,11 @@ export interface ProviderNetworksOptions {
 export interface ProviderNetworks {
   /** Brings bridges, mappings, addresses and what the objects say of this node to what they should be; idempotent. */
   reconcile(labels: Readonly<Record<string, string>>): Promise<void>;
+  /**
+   * Sees to it that bridges which are there bear what the node has by them, and no more: before the objects are known, which
+   * may be reached by one of these bridges alone.
+   */
+  keep(): Promise<void>;
   /** vswitchd has restarted: its devices are still being set up. */
   vswitchdRestarted(): void;
   /** Whether a change of an interface, port or bridge can concern a provider network. */
@@ -80,11 +72,11 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
   let isMissing = false;
   /** When each bridge was made. */
   const madeAtMs = new Map<string, number>();
-  /** When each bridge was taken out of the database; its device goes a little later. */
+  /** When each bridge that may be made anew was taken out of the database; its device goes a little later. */
   const leftAtMs = new Map<string, number>();
   /** Bridges that should go, but bear addresses of the host that nobody else could take. */
   let stranded: ReadonlySet<string> = new Set();
-  const settling = new Map<string, { untilMs: number; looks: number; mac: string | undefined }>();
+  const settling = createBridgeSettling({ session, socket, netfilter, logger });
 
   const inputs = (): PlanInputs => ({
     replica,
@@ -101,7 +93,8 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     if (networks.size === 0) return new Map();
     const given = inputs();
     const hasBridge = ({ name }: ProviderNetworkView) =>
-      networkOfBridge(findBridge(replica, bridgeName(name))?.external_ids ?? new Map()) === name;
+      networkOfBridge(findBridge(replica, bridgeName(name))?.external_ids ?? new Map()) === name ||
+      leftAtMs.has(bridgeName(name));
     const selected = [...networks.values()]
       .filter(({ nodeSelector }) => selects(nodeSelector, labels))
       .sort((a, b) => Number(hasBridge(b)) - Number(hasBridge(a)) || (a.name < b.name ? -1 : 1));
@@ -151,9 +144,9 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
         failures.push(error);
         continue;
       }
-      settling.delete(bridge.name);
+      settling.forget(bridge.name);
       madeAtMs.delete(bridge.name);
-      leftAtMs.set(bridge.name, performance.now());
+      if (plans.has(network)) leftAtMs.set(bridge.name, performance.now());
       logger.info({ network, bridge: bridge.name }, "took the bridge of a provider network away");
       isChanged = true;
     }
@@ -212,44 +205,6 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
     );
   }
 
-  /** Brings the host's side of a network's own bridge in order. @returns why it does not work yet */
-  async function settle(name: string, links: readonly Link[]): Promise<string | undefined> {
-    const bridge = findBridge(replica, name);
-    const device = getLink(socket, name);
-    if (bridge === undefined || device === undefined) return `ovs-vswitchd has not made the device ${name} yet`;
-    const rows = interfacesOf(replica, bridge).filter(({ row }) => links.some((link) => link.name === row.name));
-    const open = rows.filter(({ row }) => Number(row.ofport ?? -1) > 0);
-    const closed = rows.filter(({ row }) => Number(row.ofport ?? -1) <= 0);
-    const problem = closed
-      .map(({ row }) => `ovs-vswitchd has not opened ${row.name}${row.error ? `: ${row.error}` : " yet"}`)
-      .join("; ");
-    // Not before: the host's addresses would lead nowhere.
-    if (open.length === 0) return problem || `${name} has no uplink`;
-    const userspace = datapathOf(bridge) === "netdev";
-    const isSettling = looks(name, device);
-    const present = links.filter((link) => open.some(({ row }) => row.name === link.name));
-    if (userspace) for (const device of [name, ...present.map((link) => link.name)]) completeChecksums(device, logger);
-    await settleOnBridge(parts, bridge, device, present, isSettling);
-    for (const link of present) {
-      if (userspace) guardDevice(netfilter, link.name);
-      speakIpv6(link.name, false);
-    }
-    return problem === "" ? undefined : problem;
-  }
-
-  function looks(name: string, device: Link): boolean {
-    const state = settling.get(name) ?? {
-      untilMs: performance.now() + settlingMs,
-      looks: mostLooksWhileUnsettled,
-      mac: undefined,
-    };
-    settling.set(name, state);
-    const isSettling = state.looks > 0 && (performance.now() < state.untilMs || device.mac !== state.mac);
-    if (isSettling) state.looks -= 1;
-    state.mac = device.mac;
-    return isSettling;
-  }
-
   /** @returns undefined when it is too early to say anything */
   async function carryOut(network: ProviderNetworkView, plan: Plan): Promise<NodeStatus | undefined> {
     if (plan.kind === "refused") return { ready: false, message: plan.message.slice(0, mostCharacters) };
@@ -262,7 +217,7 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       if (bridge === undefined) await make(network, plan);
       else if (network.bondMode !== undefined) await correctBond(bridge, network.bondMode);
     }
-    const problem = await settle(plan.bridge, plan.links);
+    const problem = await settling.settle(plan.bridge, plan.links);
     const ageMs = performance.now() - (madeAtMs.get(plan.bridge) ?? 0);
     if (problem !== undefined && ageMs < patienceMs) {
       options.lookAgain(patienceMs - ageMs);
@@ -312,7 +267,8 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       for (const [name, plan] of plans) {
         const network = networks.get(name);
         if (network === undefined) continue;
-        if (plan.kind === "refused" && isLeaving(bridgeName(name))) {
+        if (plan.kind !== "refused") leftAtMs.delete(bridgeName(name));
+        else if (isLeaving(bridgeName(name))) {
           early.add(name);
           continue;
         }
@@ -341,8 +297,28 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
       if (failures.length > 0) throw failures[0];
     },
 
+    async keep() {
+      const links = listLinks(socket);
+      const ours = [...replica.table("Bridge").values()].filter(
+        ({ external_ids }) => networkOfBridge(external_ids) !== undefined,
+      );
+      watched = new Set(
+        ours.flatMap((bridge) => [bridge.name, ...uplinkInterfaces(replica, bridge).map(({ row }) => row.name)]),
+      );
+      const failures: unknown[] = [];
+      for (const bridge of ours) {
+        try {
+          const problem = await settling.settle(bridge.name, uplinksOn(replica, bridge, links));
+          if (problem !== undefined) logger.debug({ bridge: bridge.name, problem }, "a bridge is not in order yet");
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
+    },
+
     vswitchdRestarted() {
-      settling.clear();
+      settling.unsettle();
     },
 
     concerns: ({ name }) => watched.has(name),
@@ -359,14 +335,4 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
         .join();
     },
   };
-}
-
-/** A network card that has no such offload can't switch it off either, and needs not. */
-function completeChecksums(device: string, logger: Logger): void {
-  try {
-    disableTxOffload(device);
-  } catch (error) {
-    if (!(error instanceof NetlinkError && error.code === "EOPNOTSUPP")) throw error;
-    logger.debug({ device }, "the device's checksum offload can't be switched");
-  }
 }
