@@ -269,7 +269,10 @@ async function settleHostNetwork(
   const moving = onUplink !== undefined && onUplink.addresses.length > 0;
   if (!device.up) setLink(socket, bridgeName, { up: true });
   if (moving) {
-    const network = memory?.phase === "moving" ? mergeHostNetworks(memory.network, onUplink) : onUplink;
+    // What the bridge bears, or has to get back, stays beside what somebody has put onto the uplink now.
+    const before =
+      memory !== undefined && isFresh(memory, device) ? mergeHostNetworks(memory.network, onBridge) : onBridge;
+    const network = mergeHostNetworks(before, onUplink);
     await remember(session, bridge, memory, { phase: "moving", network });
     moveHostNetwork(socket, network, bridgeName, uplinkName);
     await remember(session, bridge, undefined, { phase: "settled", linkIndex: device.index, network });
