@@ -20,6 +20,8 @@ export interface PolicyLayout {
 
 /** Above all policies: what no policy decides. */
 export const infrastructurePriorities = {
+  /** What hosts of a physical network say to a router of ours. */
+  physical: 32750,
   /** What is for a service's address after load balancing is dropped, whatever policies allow. */
   serviceGuard: 32700,
   /** A pod and itself, by SCTP. */

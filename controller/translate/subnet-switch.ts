@@ -15,7 +15,7 @@ import {
   tenantToSubnet,
 } from "./names.ts";
 import { desiredRow, ownerText, rowUuid } from "./owner.ts";
-import type { PolicyLayout } from "./policy-layout.ts";
+import { infrastructurePriorities, type PolicyLayout } from "./policy-layout.ts";
 import { tenantRouterUuid } from "./router-policies.ts";
 import { members, routeRow, routerUuidOf } from "./router-rows.ts";
 import { stormControlRow } from "./storm-control.ts";
@@ -98,9 +98,21 @@ function localnet(owner: Owner, on: SubnetSwitch): Bundle {
     options: { network_name: on.physicalNetwork },
     tag: on.vlan,
   });
+  // The router is there for pods. A host of the physical network would be led by it to whoever is in the cluster, as whomever it
+  // says it is: a node's word opens every pod.
+  const guard = desiredRow("ACL", owner, "localnet", {
+    direction: "from-lport",
+    priority: infrastructurePriorities.physical,
+    match: `inport == ${JSON.stringify(port.columns.name)} && eth.dst == ${subnetRouterMac(on)}`,
+    action: "drop",
+  });
   return {
-    rows: [port],
-    memberships: [...members("Logical_Switch", subnetSwitchUuid(on), "ports", [port]), ...inGroups(on.tenant, port)],
+    rows: [port, guard],
+    memberships: [
+      ...members("Logical_Switch", subnetSwitchUuid(on), "ports", [port]),
+      ...members("Logical_Switch", subnetSwitchUuid(on), "acls", [guard]),
+      ...inGroups(on.tenant, port),
+    ],
   };
 }
 

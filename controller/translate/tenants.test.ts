@@ -284,6 +284,20 @@ describe("a subnet's switch", () => {
     expect(ofTable(switchOf({ ...plant, slices: [] }), "Logical_Router_Port")).toEqual([]);
   });
 
+  it("lets no host of the physical network speak to the router, on which the cluster's networks meet", () => {
+    const bundle = switchOf(plant);
+    const mac = ofTable(bundle, "Logical_Router_Port")[0]?.columns.mac;
+    expect(ofTable(bundle, "ACL").map(({ columns }) => columns)).toEqual([
+      {
+        direction: "from-lport",
+        priority: 32_750,
+        match: `inport == "subnet.plant@n1-localnet" && eth.dst == ${mac}`,
+        action: "drop",
+      },
+    ]);
+    expect(ofTable(switchOf(flat), "ACL")).toEqual([]);
+  });
+
   it("limits broadcasts, and leaves the burst to OVN", () => {
     expect(ofTable(switchOf(flat), "QoS")[0]?.columns).toMatchObject({ match: "eth.mcast", bandwidth: { rate: 2000 } });
   });

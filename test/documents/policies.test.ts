@@ -102,6 +102,7 @@ describe("docs/policies.md", () => {
         .slice(1)
         .map(([name, priorities]) => [name, priorities]),
     ).toEqual([
+      ["physical networks", range(infrastructurePriorities.physical)],
       ["services' guard", range(infrastructurePriorities.serviceGuard)],
       ["before all tiers", range(infrastructurePriorities.always, infrastructurePriorities.sctpHairpin)],
       ["shared Services of tenants", range(infrastructurePriorities.sharedAnswers)],
