@@ -65,20 +65,29 @@ async function ends(from: string, to: string, family: 4 | 6 = 4) {
   };
 }
 
-const within = (rate: number, asked: number) => {
-  expect(rate, `${Math.round(rate)} kbit/s of ${asked}`).toBeGreaterThan(0.9 * asked);
-  expect(rate, `${Math.round(rate)} kbit/s of ${asked}`).toBeLessThan(1.1 * asked);
-};
+/** How often it is measured: a machine that had no time for it makes the rate less, and nothing makes it more. */
+const tries = 3;
+
+async function expectRate(asked: number, measure: () => Promise<number>): Promise<void> {
+  let rate = 0;
+  for (let tried = 0; tried < tries && rate <= 0.9 * asked; tried++) {
+    rate = await measure();
+    expect(rate, `${Math.round(rate)} kbit/s of ${asked}`).toBeLessThan(1.1 * asked);
+  }
+  expect(rate, `${Math.round(rate)} kbit/s of ${asked}, the last of ${tries} times`).toBeGreaterThan(0.9 * asked);
+}
 
 describe.each(["default", "red"])("a pod of %s that asks for bandwidth", (namespace) => {
   const [shaped, plain] = [`${namespace}/shaped`, `${namespace}/plain`];
 
   it.each(["tcp", "udp"] as const)("sends no more than that, and not much less, by %s", async (protocol) => {
-    within(await measureStream({ ...(await ends(shaped, plain)), protocol, kbps: muchKbps }), egressKbps);
+    const way = await ends(shaped, plain);
+    await expectRate(egressKbps, () => measureStream({ ...way, protocol, kbps: muchKbps }));
   });
 
   it.each(["tcp", "udp"] as const)("is sent no more than that, and not much less, by %s", async (protocol) => {
-    within(await measureStream({ ...(await ends(plain, shaped)), protocol, kbps: muchKbps }), ingressKbps);
+    const way = await ends(plain, shaped);
+    await expectRate(ingressKbps, () => measureStream({ ...way, protocol, kbps: muchKbps }));
   });
 
   it("bears its DSCP in both families, on the way to another node", async () => {
@@ -103,12 +112,14 @@ describe("a flood of broadcasts in a tenant", () => {
   it("is cut to what the tenant may, and takes nothing from the other one's throughput", async () => {
     const { from, to } = await ends("red/loud", "red/plain");
     const neighbours = { ...(await ends("blue/here", "blue/there")), protocol: "udp", kbps: egressKbps } as const;
-    const [flood, beside] = await Promise.all([
-      measureStream({ from, to, address: "10.10.255.255", protocol: "udp", kbps: muchKbps }),
-      measureStream(neighbours),
-    ]);
-    expect(flood, `${Math.round(flood)} kbit/s of broadcasts`).toBeLessThan(1.1 * stormKbps);
-    expect(flood).toBeGreaterThan(0.5 * stormKbps);
-    within(beside, egressKbps);
+    await expectRate(egressKbps, async () => {
+      const [flood, beside] = await Promise.all([
+        measureStream({ from, to, address: "10.10.255.255", protocol: "udp", kbps: muchKbps }),
+        measureStream(neighbours),
+      ]);
+      expect(flood, `${Math.round(flood)} kbit/s of broadcasts`).toBeLessThan(1.1 * stormKbps);
+      expect(flood).toBeGreaterThan(0.5 * stormKbps);
+      return beside;
+    });
   });
 });
