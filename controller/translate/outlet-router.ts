@@ -3,6 +3,7 @@ import { mostTenants } from "../ipam/infrastructure.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import type { Bundle, DesiredRow, Owner } from "./desired.ts";
 import { hubSet } from "./hub-sets.ts";
+import { oneOf } from "./match.ts";
 import { defaultTenant } from "./names.ts";
 import { outletPriorities, outletSwitchUuid } from "./outlet.ts";
 import { nextHopOf, type OutletNetwork, type OutletNode } from "./outlet-network.ts";
@@ -117,24 +118,34 @@ export function outletRouterBundle(network: NetworkConfig, router: OutletRouter)
     const [hub, own] = [link.hub.addresses[family], link.tenant.addresses[family]];
     return hub === undefined || own === undefined ? [] : [{ family, cluster: cluster.text, hub }];
   });
-  const routes = families.flatMap(({ family, cluster, hub }): DesiredRow[] => {
-    // Without an address of the family it can't ask for the hardware address of the next hop.
-    const isThere = router.networks.some((text) => text.includes(":") === (family === 6));
-    const nextHop = isThere ? nextHopOf(outlet, family) : undefined;
-    const inside = [
-      cluster,
-      ...network.infrastructure.filter((cidr) => cidr.family === family).map(({ text }) => text),
-      ...router.inside.filter((each) => each.family === family).map(({ cidr }) => cidr),
-    ];
+  // Of a family of which it has no address it knows no way at all.
+  const served = families
+    .filter(({ family }) => router.networks.some((text) => text.includes(":") === (family === 6)))
+    .map(({ family, cluster, hub }) => {
+      const infrastructure = network.infrastructure.filter((cidr) => cidr.family === family).map(({ text }) => text);
+      const overlays = router.inside.filter((each) => each.family === family).map(({ cidr }) => cidr);
+      return { family, hub, inside: [...new Set([cluster, ...infrastructure, ...overlays])] };
+    });
+  const routes = served.flatMap(({ family, hub, inside }): DesiredRow[] => {
+    const nextHop = nextHopOf(outlet, family);
     return [
       ...(nextHop === undefined
         ? []
         : [routeRow(owner, `default.ipv${family}`, { destination: anywhere[family], nextHop, port: toOutside })]),
-      ...[...new Set(inside)].map((destination) =>
+      ...inside.map((destination) =>
         routeRow(owner, `back.${destination}`, { destination, nextHop: hub, port: toHub }),
       ),
     ];
   });
+  // It is there for what is translated, in or back. Whoever is on the nodes' network could else have it forward to any pod. What was
+  // not even looked up is neither: OVN takes `!ct.dnat` for "tracked, and not translated".
+  const guards = served.map(({ family, inside }) =>
+    policyRow(owner, `closed.ipv${family}`, {
+      priority: 1000,
+      match: `inport == "${toOutside}" && ip${family}.dst == ${oneOf(inside)} && (!ct.trk || (!ct.dnat && !ct.snat))`,
+      action: "drop",
+    }),
+  );
   const arrivals = router.tenants
     ? families.map(({ family }) =>
         policyRow(owner, `arrivals.ipv${family}`, {
@@ -145,13 +156,14 @@ export function outletRouterBundle(network: NetworkConfig, router: OutletRouter)
       )
     : [];
   return {
-    rows: [row, hubPort, ownPort, outside, switchPort, ...chassis, ...routes, ...arrivals],
+    rows: [row, hubPort, ownPort, outside, switchPort, ...chassis, ...routes, ...guards, ...arrivals],
     memberships: [
       ...members("Logical_Router", tenantRouterUuid, "ports", [hubPort]),
       ...members("Logical_Router", row.uuid, "ports", [ownPort, outside]),
       ...members("Logical_Switch", outletSwitchUuid, "ports", [switchPort]),
       ...members("Logical_Router_Port", outside.uuid, "gateway_chassis", chassis),
       ...members("Logical_Router", row.uuid, "static_routes", routes),
+      ...members("Logical_Router", row.uuid, "policies", guards),
       ...members("Logical_Router", tenantRouterUuid, "policies", arrivals),
     ],
     needs:

@@ -101,8 +101,25 @@ describe("an EgressIP's rows", () => {
     );
   });
 
+  it("let nobody in from outside but by translation", () => {
+    const [guard] = bundle.rows.filter(({ columns }) => columns.priority === 1000);
+    expect(guard?.columns).toEqual({
+      priority: 1000,
+      match:
+        'inport == "egress.shop-to-external" && ip4.dst == {10.244.0.0/16, 100.80.0.0/12} && (!ct.trk || (!ct.dnat && !ct.snat))',
+      action: "drop",
+      nexthops: [],
+    });
+    const routers = bundle.memberships.filter(({ member }) => member === guard?.uuid).map(({ row }) => row);
+    expect(routers).toEqual(
+      bundle.rows
+        .filter(({ table, columns }) => table === "Logical_Router" && columns.name === "egress.shop")
+        .map(({ uuid }) => uuid),
+    );
+  });
+
   it("lead the group there, and translate all that comes", () => {
-    expect(rows(bundle, "Logical_Router_Policy")).toEqual([
+    expect(rows(bundle, "Logical_Router_Policy").filter(({ priority }) => priority === 300)).toEqual([
       { priority: 300, match: "ip4.src == $shop.ipv4", action: "reroute", nexthops: ["100.80.128.14"] },
       { priority: 300, match: "ip6.src == $shop.ipv6", action: "reroute", nexthops: ["fd97::800e"] },
     ]);
@@ -140,7 +157,8 @@ describe("floating addresses", () => {
 
   it("answer nodes from outside too, before the way within", () => {
     const bundle = floatingRouterBundle(network, { slot: 0, outlet, inside: [], tenants: false });
-    expect(rows(bundle, "Logical_Router_Policy").map(({ priority }) => priority)).toEqual([320, 1405, 320, 1405]);
+    const priorities = rows(bundle, "Logical_Router_Policy").map(({ priority }) => priority);
+    expect(priorities).toEqual([1000, 1000, 320, 1405, 320, 1405]);
   });
 
   it("have hardware addresses that gateway bridges know", () => {
