@@ -61,6 +61,8 @@ export function createAttachments(options: AttachmentsOptions): Attachments {
     address.catch(() => undefined);
     let attached = false;
     try {
+      // Asked again for a pod that stays refused: no link comes and goes, since each makes vswitchd read the host's routes anew.
+      if (pods.get(key)?.refusal !== undefined) await address;
       await makeLinks(target);
       const pod = await address;
       const network = pod.network.value;

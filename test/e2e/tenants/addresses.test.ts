@@ -79,20 +79,14 @@ async function ovenbird<T>(...args: readonly string[]): Promise<T> {
 const holdings = async (subnet: string): Promise<readonly AddressHolding[]> =>
   (await ovenbird<AddressList>("ip", "list", "--subnet", subnet)).holdings;
 
-/** The command ends with another status, and so fails here, when it finds anything. */
-async function expectNothingLeaked(): Promise<AddressAudit> {
-  let audit: AddressAudit | undefined;
+/**
+ * The command ends with another status, and so fails here, when it finds anything.
+ * @param compared of how much there has to be nothing wrong
+ */
+async function expectNothingLeaked(compared: Partial<AddressAudit["compared"]> = {}): Promise<void> {
   await expect
-    .poll(
-      async () => {
-        audit = await ovenbird<AddressAudit>("ip", "audit");
-        return audit.findings;
-      },
-      { timeout: 20_000 },
-    )
-    .toEqual([]);
-  if (audit === undefined) throw new Error("nothing was audited");
-  return audit;
+    .poll(() => ovenbird<AddressAudit>("ip", "audit"), { timeout: 20_000 })
+    .toMatchObject({ findings: [], compared });
 }
 
 /** When each answer arrived, in milliseconds since 1970, and how many were asked for. */
@@ -100,9 +94,14 @@ function startPing(from: string, to: string, seconds: number) {
   const asked = seconds * 50;
   const command = ["sh", "-c", `ping -D -n -i 0.02 -c ${asked} -W 1 ${to} || true`];
   return lab.exec(from, command, { timeoutMs: (seconds + 20) * 1000 }).then((text) => ({
-    asked,
     answers: [...text.matchAll(/^\[([\d.]+)\].*icmp_seq=\d+ ttl/gm)].map(([, time]) => Number(time) * 1000),
+    lost: missing(asked, new Set([...text.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence)))),
   }));
+}
+
+/** The numbers from 1 to `asked` that aren't there. */
+function missing(asked: number, answered: ReadonlySet<number>): number[] {
+  return Array.from({ length: asked }, (_, index) => index + 1).filter((sequence) => !answered.has(sequence));
 }
 
 /** The two answers between which there was none for the longest time. */
@@ -164,12 +163,15 @@ describe("a pod with an address of its own", () => {
       }`,
     });
     await lab.exec("vlan100", ["ping", "-c", "2", "-W", "2", "172.30.100.77"]);
-    const ping = startPing("vlan100", "172.30.100.77", 6);
+    const ping = startPing("vlan100", "172.30.100.77", 8);
     await end("moves");
     await create({ name: "moves", node: "node2", annotations: lan });
     const created = Date.now();
     expect(await ready("moves")).toEqual(before);
+    const back = Date.now();
     const { answers } = await ping;
+    // Else nothing of the move was seen, and the longest silence is none at all.
+    expect(answers.at(-1) ?? 0).toBeGreaterThan(back);
     // The object goes before its kubelet has torn down what it stood for: until then the former pod still answers.
     const [silent = Number.NaN, again = Number.NaN] = longestGap(answers);
     console.info(
@@ -185,7 +187,8 @@ describe("a pod with an address of its own", () => {
     const same = { "ovenbird.io/ip": "10.10.0.50" };
     await Promise.all([
       create({ name: "first", node: "node1", annotations: same }),
-      create({ name: "client", node: "node2" }),
+      // On the same node: vswitchd may lose what is on its way through a tunnel when a link comes or goes (docs/topology.md).
+      create({ name: "client", node: "node1" }),
     ]);
     await Promise.all([ready("first"), ready("client")]);
     await lab.exec("red/client", ["ping", "-c", "1", "-W", "2", "10.10.0.50"]);
@@ -197,8 +200,7 @@ describe("a pod with an address of its own", () => {
         timeout: 10_000,
       })
       .toContain("(add): 10.10.0.50 belongs to pod red/first");
-    const { asked, answers } = await ping;
-    expect(answers.length).toBe(asked);
+    expect((await ping).lost).toEqual([]);
     await end("first");
     expect((await ready("second"))[0]).toBe("10.10.0.50");
     expect(cluster.pods.get("red/second")?.metadata?.annotations).not.toHaveProperty("ovenbird.io/refused");
@@ -223,7 +225,7 @@ describe("what outlives pods", () => {
   });
 
   it("is whoever's who bears the key, one pod at a time, until its time is over", async () => {
-    const sticky = { "ovenbird.io/sticky": "cart", "ovenbird.io/sticky-ttl": "3s" };
+    const sticky = { "ovenbird.io/sticky": "cart", "ovenbird.io/sticky-ttl": "6s" };
     await create({ name: "one", node: "node1", annotations: sticky });
     const before = await ready("one");
     await create({ name: "two", node: "node2", annotations: sticky });
@@ -234,7 +236,7 @@ describe("what outlives pods", () => {
     expect((await holdings("flat")).map(({ keptBy, addresses }) => [keptBy, addresses[0]])).toEqual([
       ["red.cart.flat", before[0]],
     ]);
-    await expect.poll(() => holdings("flat"), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => holdings("flat"), { timeout: 20_000 }).toEqual([]);
     expect(await lab.kubectl(["get", "ipaddresses", "-o", "name"])).toBe("");
   });
 
@@ -282,13 +284,11 @@ it(`${many} pods at once on two nodes, and a controller that is killed meanwhile
   const all = names.map((name) => told(cluster.pods.get(`red/${name}`)));
   for (const [name, before] of toldBefore) expect(told(cluster.pods.get(`red/${name}`))).toEqual(before);
   for (const part of [0, 1, 2]) expect(new Set(all.map((each) => each[part])).size).toBe(many);
-  const audit = await expectNothingLeaked();
-  expect(audit.compared).toMatchObject({ pods: many, holdings: many, rows: many });
+  await expectNothingLeaked({ pods: many, holdings: many, rows: many });
   await Promise.all(names.slice(0, 20).map((name) => cluster.until(`red/${name}`, "ready", isReady)));
   const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
   expect(differences).toEqual([]);
   await Promise.all(names.map((name) => cluster.delete(`red/${name}`)));
   await Promise.all(names.map((name) => cluster.untilGone(`red/${name}`)));
-  const after = await expectNothingLeaked();
-  expect(after.compared).toMatchObject({ holdings: 0, rows: 0 });
+  await expectNothingLeaked({ holdings: 0, rows: 0 });
 });
