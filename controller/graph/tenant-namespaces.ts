@@ -16,17 +16,21 @@ export interface TenantNamespaces {
   setTenant(name: string, tenant: TenantRecord | undefined): void;
   setNamespace(name: string, labels: Labels | undefined): void;
   tenantOf(namespace: string): string;
-  /** Namespaces of a tenant, and those that it claims in vain, with who has them; costs all namespaces. */
-  claimsOf(tenant: string): {
-    readonly namespaces: readonly string[];
-    readonly lost: readonly { readonly namespace: string; readonly to: string }[];
-  };
+  /** Namespaces of a tenant, and those that it claims in vain, with who has them; costs all namespaces, once. */
+  claimsOf(tenant: string): TenantClaims;
+}
+
+export interface TenantClaims {
+  readonly namespaces: readonly string[];
+  readonly lost: readonly { readonly namespace: string; readonly to: string }[];
 }
 
 export function createTenantNamespaces(): TenantNamespaces {
   const tenants = new Map<string, TenantRecord>();
   const namespaces = new Map<string, Labels>();
   const answers = new Map<string, string>();
+  /** Asked for with each pod that comes; as of the last change. */
+  const claims = new Map<string, TenantClaims>();
   let ordered: readonly TenantRecord[] | undefined;
 
   function find(namespace: string): string {
@@ -52,14 +56,18 @@ export function createTenantNamespaces(): TenantNamespaces {
       else tenants.set(name, tenant);
       ordered = undefined;
       answers.clear();
+      claims.clear();
     },
     setNamespace(name, labels) {
       if (labels === undefined) namespaces.delete(name);
       else namespaces.set(name, labels);
       answers.delete(name);
+      claims.clear();
     },
     tenantOf,
     claimsOf(name) {
+      const known = claims.get(name);
+      if (known !== undefined) return known;
       const record = tenants.get(name);
       const own: string[] = [];
       const lost: { namespace: string; to: string }[] = [];
@@ -70,7 +78,9 @@ export function createTenantNamespaces(): TenantNamespaces {
           lost.push({ namespace, to: holder });
         }
       }
-      return { namespaces: own, lost };
+      const found = { namespaces: own, lost };
+      claims.set(name, found);
+      return found;
     },
   };
 }

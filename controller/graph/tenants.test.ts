@@ -140,6 +140,25 @@ describe("the graph with tenants", () => {
     expect(graph.counts.problems).toBe(0);
   });
 
+  it("counts a tenant's namespaces, and says which another one has", () => {
+    const { graph, tenant, remove, flush } = world();
+    tenant("red", { namespaces: { names: ["red", "plain"] } });
+    tenant("blue", { namespaces: { names: ["blue", "plain"] } }, late);
+    flush();
+    const of = (name: string) => {
+      const { status, problems } = graph.conditions("Tenant", name) ?? {};
+      return [status?.namespaces, ...(problems ?? []).map(({ code }) => code)];
+    };
+    expect([of("red"), of("blue")]).toEqual([[2], [1, "NAMESPACE_CLAIMED"]]);
+    remove("namespace", "plain");
+    flush();
+    expect([of("red"), of("blue")]).toEqual([[1], [1]]);
+    remove("tenant", "red");
+    tenant("blue", { namespaces: { names: ["blue", "red"] } }, late);
+    flush();
+    expect(of("blue")).toEqual([2]);
+  });
+
   it("refuses a pod of a tenant without subnet, with the reason, until there is one", () => {
     const { graph, tenant, subnet, pod, flush } = world();
     tenant("red", { namespaces: { names: ["red"] } });
