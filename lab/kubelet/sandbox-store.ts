@@ -22,7 +22,20 @@ export type Sandbox = z.infer<typeof sandboxShape>;
 export function readSandboxes(folder: string): Sandbox[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".json"))
-    .map((file) => sandboxShape.parse(JSON.parse(readFileSync(join(folder, file), "utf8"))));
+    .flatMap((file) => {
+      const text = textOf(join(folder, file));
+      return text === undefined ? [] : [sandboxShape.parse(JSON.parse(text))];
+    });
+}
+
+/** What is in the file; nothing where the kubelet has forgotten the sandbox since the folder was listed. */
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 export function saveSandbox(folder: string, sandbox: Sandbox): void {
