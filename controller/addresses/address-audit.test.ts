@@ -55,6 +55,17 @@ it("finds nothing where all agree", () => {
   expect(audit(input)).toEqual([]);
 });
 
+it("finds nothing wrong with an IPAddress that waits for an address of somebody else", () => {
+  const waiting = { subnet: "s", addresses: ["10.0.0.2"], keptBy: "y", waitsFor: ["10.0.0.2"] };
+  const input = {
+    holdings: [holding("1", "10.0.0.2", { keptBy: "x" }), waiting],
+    rows: [row("1", "10.0.0.2", "100.81.0.2")],
+    pods: podsOf(pod("1", "10.0.0.2")),
+    ipAddresses: new Map([...kept("x", "10.0.0.2"), ...kept("y", "10.0.0.2")]),
+  };
+  expect(audit(input)).toEqual([]);
+});
+
 it("finds each thing that may be wrong", () => {
   const one = holding("1", "10.0.0.2");
   const seen = [

@@ -85,9 +85,9 @@ export function auditAddresses(input: AuditInput): AddressAudit {
   const holdingOf = new Map<string, AddressHolding>();
   const keepers = new Set<string>();
   for (const holding of holdings) {
-    const { pod, keptBy, subnet = "", addresses, infrastructure = [] } = holding;
+    const { pod, keptBy, subnet = "", addresses, infrastructure = [], waitsFor = [] } = holding;
     const holder = pod === undefined ? `IPAddress ${keptBy}` : `pod ${pod}`;
-    for (const address of addresses) take("reservation", subnet, address, holder);
+    for (const address of addresses) if (!waitsFor.includes(address)) take("reservation", subnet, address, holder);
     for (const address of infrastructure) take("infrastructure address", "", address, holder);
     if (keptBy !== undefined) keepers.add(keptBy);
     if (pod !== undefined) holdingOf.set(pod, holding);

@@ -26,12 +26,14 @@ export interface AddressHolding {
   readonly ttlSeconds?: number;
   /** With `keptBy`: since when no pod has them. */
   readonly releasedAt?: string;
+  /** With `keptBy`: those of the addresses that somebody else has, for as long as he does. */
+  readonly waitsFor?: readonly string[];
 }
 
 export interface HoldingSources {
   readonly network: Pick<NetworkConfig, "families" | "infrastructure">;
   readonly ipam: Pick<Ipam, "podReservations" | "nodeOf">;
-  readonly subnetIpam: Pick<SubnetIpam, "reservations" | "kept" | "keptBy" | "podOfKept">;
+  readonly subnetIpam: Pick<SubnetIpam, "reservations" | "kept" | "keptBy" | "podOfKept" | "podAt" | "keeperAt">;
 }
 
 function keptPart(source: HoldingSources["subnetIpam"], name: string): Partial<AddressHolding> {
@@ -68,6 +70,11 @@ export function* addressHoldings({ network, ipam, subnetIpam }: HoldingSources):
   }
   for (const { name, subnet, addresses, mac } of subnetIpam.kept()) {
     if (subnetIpam.podOfKept(name) !== undefined) continue;
-    yield { subnet, addresses, ...(mac === undefined ? {} : { mac }), ...keptPart(subnetIpam, name) };
+    const waitsFor = addresses.filter(
+      (address) =>
+        subnetIpam.podAt(subnet, address) !== undefined || (subnetIpam.keeperAt(subnet, address) ?? name) !== name,
+    );
+    const part = { ...keptPart(subnetIpam, name), ...(waitsFor.length === 0 ? {} : { waitsFor }) };
+    yield { subnet, addresses, ...(mac === undefined ? {} : { mac }), ...part };
   }
 }

@@ -24,12 +24,13 @@ export function keptProblems(
     if (address === undefined || !isOfSubnet(found, address)) {
       return [{ code: "ADDRESS_OUTSIDE_SUBNET", message: `${text} isn't in subnet ${subnet}; give another one` }];
     }
-    const pod = ipam.podAt(subnet, text);
-    if (pod !== undefined && pod !== own) {
-      return [{ code: "ADDRESS_HELD", message: `${text} belongs to pod ${pod}; it is kept as soon as that ends` }];
-    }
     const keeper = ipam.keeperAt(subnet, text);
-    if (keeper === undefined || keeper === name) return [];
-    return [{ code: "ADDRESS_HELD", message: `${text} belongs to IPAddress ${keeper}, which is older` }];
+    if (keeper !== undefined && keeper !== name) {
+      const message = `${text} belongs to IPAddress ${keeper}, which is older; give another one`;
+      return [{ code: "ADDRESS_HELD", message }];
+    }
+    const pod = ipam.podAt(subnet, text);
+    if (pod === undefined || pod === own) return [];
+    return [{ code: "ADDRESS_HELD", message: `${text} belongs to pod ${pod}; it is kept as soon as that ends` }];
   });
 }
