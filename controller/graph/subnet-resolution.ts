@@ -85,7 +85,7 @@ function nodeIn(own: readonly Cidr[], nodes: readonly NodeAddress[]): string | u
 
 const overlapProblem = (message: string): Problem => ({
   code: "SUBNET_OVERLAP",
-  message: `${message}; give the subnet another network`,
+  message: `${message}; make it anew with another network`,
 });
 
 /**
