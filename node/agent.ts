@@ -18,7 +18,14 @@ import { followNode, patchChassis } from "./kubernetes-node.ts";
 import { createPodLinks } from "./links/index.ts";
 import type { Logger } from "./logger.ts";
 import { createManagementPort, type ManagementPort } from "./management/index.ts";
-import { getLink, listAddresses, openNetfilterSocket, openRouteSocket, watchNetwork } from "./netlink/index.ts";
+import {
+  getLink,
+  listAddresses,
+  listLinks,
+  openNetfilterSocket,
+  openRouteSocket,
+  watchNetwork,
+} from "./netlink/index.ts";
 import { reflectPodsOfNode } from "./pods/index.ts";
 import { createEstablishedConnections, type EstablishedConnectionsMetrics } from "./policy/index.ts";
 import { createProviderNetworks, followProviderNetworks, type ProviderNetworks } from "./provider-networks/index.ts";
@@ -260,9 +267,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     async task() {
       if (!providerNetworks) return;
       const labels = node.view?.labels;
+      // As they were before: what changes meanwhile has to be looked at again.
+      const [own, links] = [describeOwnDevices(), listLinks(socket)];
       if (networks.isSynced && labels !== undefined) await providerNetworks.reconcile(labels);
       else await providerNetworks.keep();
-      lastDevices = describeDevices();
+      lastDevices = `${own} ${providerNetworks.describeLinks(links)}`;
       alarms.look();
     },
   });
@@ -455,13 +464,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ];
 
   let lastDevices = "";
-  function describeDevices(): string {
+  function describeOwnDevices(): string {
     const names = [config.gatewayBridge, config.managementInterface, ...(config.uplink ? [config.uplink] : [])];
-    const own = names
+    return names
       .map((name) => getLink(socket, name))
       .map((link) => `${link?.index} ${link?.up} ${link?.mac}`)
       .join();
-    return `${own} ${providerNetworks?.describeLinks()}`;
+  }
+
+  function describeDevices(): string {
+    return `${describeOwnDevices()} ${providerNetworks?.describeLinks()}`;
   }
 
   function onDatabaseChanges(changes: readonly RowChange<OpenVswitch>[]): void {

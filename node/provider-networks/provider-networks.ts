@@ -57,8 +57,8 @@ export interface ProviderNetworks {
   vswitchdRestarted(): void;
   /** Whether a change of an interface, port or bridge can concern a provider network. */
   concerns(row: { readonly name: string }): boolean;
-  /** What of the node's links matters, to be compared with what it was. */
-  describeLinks(): string;
+  /** What of the node's links matters, to be compared with what it was: of those that are there now, or of these. */
+  describeLinks(links?: readonly Link[]): string;
 }
 
 /** The node's part in physical networks: a bridge for each, of which OVN's `localnet` ports know by its name. */
@@ -323,14 +323,12 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
 
     concerns: ({ name }) => watched.has(name),
 
-    describeLinks() {
+    describeLinks(links) {
       const names = isMissing
-        ? listLinks(socket)
-            .map(({ name }) => name)
-            .filter((name) => !/^ovb[0-9a-f]{12}$/.test(name))
+        ? (links ?? listLinks(socket)).map(({ name }) => name).filter((name) => !/^ovb[0-9a-f]{12}$/.test(name))
         : [...watched];
       return names
-        .map((name) => getLink(socket, name))
+        .map((name) => (links === undefined ? getLink(socket, name) : links.find((link) => link.name === name)))
         .map((link) => `${link?.name} ${link?.index} ${link?.up} ${link?.mac}`)
         .join();
     },
