@@ -1,4 +1,4 @@
-import { type Address, type Cidr, contains, type Family, overlap, parseAddress } from "../ipam/address.ts";
+import { type Address, type Cidr, cidrOf, contains, type Family, overlap, parseAddress } from "../ipam/address.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
 import { networkCidr } from "../ipam/subnet-block.ts";
 import type { Problem } from "../state/object-problem.ts";
@@ -57,6 +57,9 @@ function firstOverlap(
   return undefined;
 }
 
+/** Where routers have addresses for links between peers, and answers to oneself; in IPv4 that is link-local, as no subnet is. */
+const routersOwn: Cidr = cidrOf({ family: 6, value: 0xfd69n << 112n }, 64);
+
 /** Networks in which no subnet may be. */
 function reserved(network: NetworkConfig): readonly { readonly cidr: Cidr; readonly whose: string }[] {
   return [
@@ -66,6 +69,7 @@ function reserved(network: NetworkConfig): readonly { readonly cidr: Cidr; reado
     ]),
     ...network.services.cidrs.map((cidr) => ({ cidr, whose: `the services' network ${cidr.text}` })),
     ...network.infrastructure.map((cidr) => ({ cidr, whose: `the infrastructure network ${cidr.text}` })),
+    { cidr: routersOwn, whose: `the routers' own network ${routersOwn.text}` },
   ];
 }
 
