@@ -219,22 +219,20 @@ function resolvePeers(
 
   function overlapOf(one: string, other: string): string | undefined {
     const [ours, theirs] = [networksOf.get(one) ?? [], networksOf.get(other) ?? []];
-    const between = firstOverlap(
-      ours.map(({ cidr }) => cidr),
-      theirs,
-    );
-    if (between !== undefined) return between;
+    for (const { cidr, whose } of ours) {
+      const between = firstOverlap([cidr], theirs);
+      if (between !== undefined) return `${whose}: ${between}`;
+    }
     // A router with ways to two networks of the same addresses would send to either.
     for (const [from, to] of [
       [one, theirs],
       [other, ours],
     ] as const) {
       for (const peer of peers.get(from) ?? []) {
-        const shared = firstOverlap(
-          to.map(({ cidr }) => cidr),
-          networksOf.get(peer) ?? [],
-        );
-        if (shared !== undefined) return `${shared}, which is a peer of ${from} as well`;
+        for (const { cidr, whose } of to) {
+          const shared = firstOverlap([cidr], networksOf.get(peer) ?? []);
+          if (shared !== undefined) return `${whose}: ${shared}, which is a peer of ${from} as well`;
+        }
       }
     }
     return undefined;
