@@ -199,7 +199,10 @@ function planFamily(
       return [
         ...toPods(pod.key, own, pod.tenant),
         ...nodeList.map((to) =>
-          plan(pod.key, `node:${to.name}`, nodePort, { peer: nodeIdentity(to.name), sources: own }),
+          plan(pod.key, `node:${to.name}`, nodePort, {
+            peer: nodeIdentity(to.name),
+            sources: pod.leaves === "by its wire" ? undefined : own,
+          }),
         ),
         plan(pod.key, "outside", outsidePort, toOutside(pod, inFamily(node?.addresses ?? []))),
       ];

@@ -40,8 +40,8 @@ export interface Tenancy {
 
 export interface TenantPlace {
   readonly tenant: string;
-  /** By the address of its node, by some other one, or not at all. */
-  readonly leaves: "by its node" | "otherwise" | "never";
+  /** By the address of its node, by its own on the physical network (to nodes too), by some other one, or not at all. */
+  readonly leaves: "by its node" | "by its wire" | "otherwise" | "never";
 }
 
 export async function readTenancy(client: KubeClient): Promise<Tenancy> {
@@ -58,8 +58,9 @@ export async function readTenancy(client: KubeClient): Promise<Tenancy> {
       const subnet = network.kind === "valid" ? subnetByName.get(network.value.subnet ?? "") : undefined;
       if (subnet === undefined) return { tenant: defaultTenant, leaves: "by its node" };
       const { tenant, mode, egress } = subnet;
-      const leaves = mode === "Underlay" ? "otherwise" : egress.mode === "None" ? "never" : "otherwise";
-      return { tenant, leaves: mode !== "Underlay" && egress.mode === "Node" ? "by its node" : leaves };
+      if (mode === "Underlay") return { tenant, leaves: "by its wire" };
+      if (egress.mode === "Node") return { tenant, leaves: "by its node" };
+      return { tenant, leaves: egress.mode === "None" ? "never" : "otherwise" };
     },
     mayMeet: (tenant, other) => tenant === other || (names(tenant, other) && names(other, tenant)),
     findsNames(tenant) {
