@@ -181,7 +181,7 @@ export function createGraph(options: GraphOptions): Graph {
       subnet !== undefined && tenancy.resolution.subnets.get(subnet)?.record.mode === "Underlay",
   });
   const view = createTenancyView({ tenancy, subnets, subnetPods, pods });
-  const outlook = createOutlook({ subnetIpam, tenancy, subnets });
+  const outlook = createOutlook({ subnetIpam, tenancy, subnets, isNode: (name) => nodes.records.has(name) });
   /** Of IPAddress objects. */
   const subnetOfKept = new Map<string, string>();
   let isFirstFlush = true;
@@ -233,6 +233,7 @@ export function createGraph(options: GraphOptions): Graph {
     if (!sameForPolicies(before, node)) contentSets.touchNodes();
     if (before?.labels !== node?.labels) outlets.touch();
     if (before?.internalAddresses.join() !== node?.internalAddresses.join()) tenancy.touchNodes();
+    if ((node === undefined) === nodes.records.has(key)) outlook.touchNode(key);
     nodes.apply(key, node);
   }
 

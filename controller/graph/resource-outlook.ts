@@ -6,6 +6,7 @@ import { formatRange } from "../pools/address-range.ts";
 import type { IpPoolRecord } from "../state/ip-pool.ts";
 import type { Problem, ResourceKind } from "../state/object-problem.ts";
 import type { ProviderNetworkRecord } from "../state/provider-network.ts";
+import type { SubnetRecord } from "../state/subnet.ts";
 import { defaultTenant } from "../translate/names.ts";
 import { type ResourceConditions, resourceId } from "./resource-conditions.ts";
 import type { SubnetGraph } from "./subnets.ts";
@@ -15,11 +16,15 @@ export interface OutlookOptions {
   readonly subnetIpam: SubnetIpam;
   readonly tenancy: Tenancy;
   readonly subnets: SubnetGraph;
+  /** What agents said of nodes that are gone counts no more. */
+  readonly isNode: (name: string) => boolean;
 }
 
 /** What there is to say of tenants, subnets, pools, kept addresses and provider networks. */
 export interface Outlook {
   applyProviderNetwork(name: string, network: ProviderNetworkRecord | undefined): void;
+  /** A node came or went. */
+  touchNode(name: string): void;
   /** Everything may be otherwise. */
   touchAll(): void;
   /** Namespaces of a tenant. */
@@ -37,7 +42,7 @@ const counts = ({ total, used }: AddressUsage) => {
 
 const mostNamed = 5;
 
-export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions): Outlook {
+export function createOutlook({ subnetIpam, tenancy, subnets, isNode }: OutlookOptions): Outlook {
   const providerNetworks = new Map<string, ProviderNetworkRecord>();
   const changed = new Map<string, { readonly kind: ResourceKind; readonly key: string }>();
   /** IPAddresses that keep what somebody else has, or can't be had. */
@@ -65,15 +70,25 @@ export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions):
     };
   }
 
+  /** Its pods have their ports all the same: they are at their place as soon as the network is. */
+  function missingNetwork({ key, underlay }: SubnetRecord): Problem | undefined {
+    const name = underlay?.providerNetwork;
+    if (name === undefined || providerNetworks.has(name)) return undefined;
+    const message = `ProviderNetwork ${name} isn't there: pods of subnet ${key} meet nobody outside the cluster; create it`;
+    return { code: "PROVIDER_NETWORK_NOT_FOUND", message };
+  }
+
   function ofSubnet(name: string): ResourceConditions | undefined {
     const record = tenancy.subnets.get(name);
     if (record === undefined) return undefined;
     const known = tenancy.resolution.problems.get(`Subnet/${name}`) ?? [];
     const resolved = tenancy.resolution.subnets.get(name);
     const ofItsTenant = record.tenant === defaultTenant ? undefined : subnets.problemOf(record.tenant);
+    const missing = missingNetwork(record);
+    const more = [ofItsTenant, missing].filter((problem) => problem !== undefined);
     return {
-      isReady: (resolved?.open === true || (record.deleting && resolved !== undefined)) && ofItsTenant === undefined,
-      problems: ofItsTenant === undefined ? known : [...known, ofItsTenant],
+      isReady: (resolved?.open === true || (record.deleting && resolved !== undefined)) && more.length === 0,
+      problems: [...known, ...more],
       status: counts(subnetIpam.usageOf(name)),
       isInUse: subnetIpam.isInUse(name),
     };
@@ -120,7 +135,8 @@ export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions):
   function ofProviderNetwork(name: string): ResourceConditions | undefined {
     const record = providerNetworks.get(name);
     if (record === undefined || record.nodes.size === 0) return undefined;
-    const lame = [...record.nodes].filter(([, { ready }]) => !ready);
+    const nodes = [...record.nodes].filter(([node]) => isNode(node));
+    const lame = nodes.filter(([, { ready }]) => !ready);
     const problems = lame.slice(0, mostNamed).map(([node, { message }]): Problem => {
       return { code: "PROVIDER_NETWORK_NOT_READY", message: `node ${node}: ${message}` };
     });
@@ -128,16 +144,24 @@ export function createOutlook({ subnetIpam, tenancy, subnets }: OutlookOptions):
     return {
       isReady: lame.length === 0,
       problems,
-      status: { ready: record.nodes.size - lame.length },
+      status: { ready: nodes.length - lame.length },
       isInUse: users.length > 0,
     };
   }
 
   return {
     applyProviderNetwork(name, network) {
+      const isNews = (network === undefined) === providerNetworks.has(name);
       if (network === undefined) providerNetworks.delete(name);
       else providerNetworks.set(name, network);
       touch("ProviderNetwork", name);
+      if (!isNews) return;
+      for (const { key, underlay } of tenancy.subnets.values()) {
+        if (underlay?.providerNetwork === name) touch("Subnet", key);
+      }
+    },
+    touchNode(node) {
+      for (const { key, nodes } of providerNetworks.values()) if (nodes.has(node)) touch("ProviderNetwork", key);
     },
     touchAll() {
       for (const name of tenancy.tenants.keys()) touch("Tenant", name);

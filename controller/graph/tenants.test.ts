@@ -5,6 +5,7 @@ import { projectEndpointSlice } from "../state/endpoint-slice.ts";
 import { projectNamespace } from "../state/namespace.ts";
 import { projectNode } from "../state/node.ts";
 import { projectPod } from "../state/pod.ts";
+import { projectProviderNetwork } from "../state/provider-network.ts";
 import { projectService } from "../state/service.ts";
 import type { StateEvent } from "../state/state-event.ts";
 import { projectSubnet } from "../state/subnet.ts";
@@ -235,6 +236,28 @@ describe("the graph with tenants", () => {
     expect(graph.conditions("Subnet", "old")).toMatchObject({ isReady: true, problems: [] });
     expect(graph.conditions("Subnet", "young")?.problems[0]?.message).toContain("subnet old");
     expect(graph.conditions("Subnet", "cluster")?.problems[0]?.code).toBe("SUBNET_OVERLAP");
+  });
+
+  it("says of an underlay that its physical network isn't there, until it is, and forgets what nodes said that are gone", () => {
+    const { graph, upsert, remove, subnet, flush } = world();
+    const cidrs = ["172.30.100.0/24"];
+    const underlay = { providerNetwork: "trunk", vlan: 100 };
+    subnet("lan", { mode: "Underlay", cidrs, gateways: ["172.30.100.1"], underlay });
+    flush();
+    const codes = () => graph.conditions("Subnet", "lan")?.problems.map(({ code }) => code);
+    expect(codes()).toEqual(["PROVIDER_NETWORK_NOT_FOUND"]);
+    graph.takeChangedConditions();
+    const nodes = { n1: { ready: true, message: "" }, n2: { ready: false, message: "no eth1" } };
+    const object = { metadata: { name: "trunk", uid: "t" }, spec: { uplinks: ["eth1"] }, status: { nodes } };
+    upsert("providerNetwork", projectProviderNetwork(object));
+    flush();
+    expect(codes()).toEqual([]);
+    expect(graph.takeChangedConditions()).toContainEqual({ kind: "Subnet", key: "lan" });
+    expect(graph.conditions("ProviderNetwork", "trunk")?.isReady).toBe(false);
+    remove("node", "n2");
+    flush();
+    expect(graph.takeChangedConditions()).toContainEqual({ kind: "ProviderNetwork", key: "trunk" });
+    expect(graph.conditions("ProviderNetwork", "trunk")?.isReady).toBe(true);
   });
 
   it("says of routes that lead to nobody in the tenant's subnets that they lead nowhere", () => {

@@ -18,6 +18,8 @@ export const tenancyProblemCodes = {
   SUBNET_NEEDED: "What the pod asks for is had in a subnet only, and the pod would be in its node's block.",
   POOL_NOT_FOUND: "The pool isn't there, or its subnet isn't.",
   POOL_OUTSIDE_SUBNET: "A range of the pool isn't in its subnet.",
+  PROVIDER_NETWORK_NOT_FOUND:
+    "The physical network of an underlay isn't there; its pods meet nobody outside the cluster.",
   PROVIDER_NETWORK_NOT_READY: "A node's agent could not put the node on the physical network.",
   INVALID_POD_REQUEST: "An annotation of the pod that asks for addresses or bandwidth can't be read.",
 } as const satisfies Record<string, string>;
