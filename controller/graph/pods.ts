@@ -91,7 +91,9 @@ export function createPodGraph(options: PodGraphOptions): PodGraph {
     const said = subnets.problemsOf(pod, reservation);
     if (said.length > 0) leftBehind.add(pod.key);
     else leftBehind.delete(pod.key);
-    problems.set({ kind: "Pod", key: pod.key, uid: pod.uid }, said);
+    // A limit that can't be read any more is none: whoever changed it is to know.
+    const unread = pod.request?.problems ?? [];
+    problems.set({ kind: "Pod", key: pod.key, uid: pod.uid }, unread.length === 0 ? said : [...said, ...unread]);
   }
 
   function leaveNode(pod: PodRecord): void {

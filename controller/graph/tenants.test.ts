@@ -238,6 +238,16 @@ describe("the graph with tenants", () => {
     expect(graph.conditions("Subnet", "cluster")?.problems[0]?.code).toBe("SUBNET_OVERLAP");
   });
 
+  it("tells of a pod that runs, too, which of its annotations can't be read", () => {
+    const { pod, problems, flush } = world();
+    pod("plain/a", "n1", { "kubernetes.io/egress-bandwidth": "1M" });
+    flush();
+    expect(problems).toEqual([]);
+    pod("plain/a", "n1", { "kubernetes.io/egress-bandwidth": "much" });
+    flush();
+    expect(problems).toEqual([expect.stringContaining("kubernetes.io/egress-bandwidth")]);
+  });
+
   it("says of an underlay that its physical network isn't there, until it is, and forgets what nodes said that are gone", () => {
     const { graph, upsert, remove, subnet, flush } = world();
     const cidrs = ["172.30.100.0/24"];
