@@ -69,7 +69,7 @@ describe("EgressIPs", () => {
     const graph = town();
     egressIp(graph, "till", ["172.18.0.200"]);
     expect(ownersOf(graph.flush())).toEqual(expect.arrayContaining(["Outlet/default", "EgressIP/till"]));
-    expect(graph.conditions("EgressIP", "till")?.isReady).toBe(true);
+    expect(graph.conditions("EgressIP", "till")?.problems).toEqual([]);
     graph.apply({ kind: "egressIp", change: "delete", key: "till" });
     const gone = graph.flush().filter(({ bundle }) => bundle === undefined);
     expect(ownersOf(gone).slice(0, 2)).toEqual(["EgressIP/till", "Outlet/default"]);
@@ -141,14 +141,25 @@ describe("EgressIPs", () => {
     expect(graph.bundleOf("EgressIP/far")).toBeUndefined();
   });
 
-  it("tell on which node OVN has them", () => {
+  it("tell on which node OVN has them, and are ready when one has", () => {
     const graph = town();
     egressIp(graph, "till", ["172.18.0.200"]);
     graph.flush();
     graph.takeChangedConditions();
+    const condition = () => graph.conditions("EgressIP", "till");
+    expect(condition()).toMatchObject({
+      isReady: false,
+      problems: [],
+      pending: expect.stringContaining("None of its"),
+    });
     graph.applyOutlet("egress.till-to-external", "id-birch");
     expect(graph.takeChangedConditions()).toEqual([{ kind: "EgressIP", key: "till" }]);
-    expect(graph.conditions("EgressIP", "till")?.status).toEqual({ node: "birch", pods: 2 });
+    expect(condition()).toMatchObject({ isReady: true, status: { node: "birch", pods: 2 } });
+    graph.applyOutlet("egress.till-to-external", undefined);
+    expect(condition()).toMatchObject({ isReady: false, status: { node: undefined } });
+    graph.applyOutlet("egress.till-to-external", "id-birch");
+    expect(graph.takeChangedConditions()).toEqual([{ kind: "EgressIP", key: "till" }]);
+    expect(condition()?.isReady).toBe(true);
     // Of a pod that comes they tell when it is one of theirs.
     for (const namespace of ["other", "shop"]) {
       const metadata = { namespace, name: "new", uid: `${namespace}/new` };

@@ -510,7 +510,8 @@ export function createOutletGraph(options: OutletGraphOptions): OutletGraph {
         const count = selectedBy(egressIp);
         selected.set(key, count);
         const node = own.length === 0 ? nodeOfRouter(egressIpRouter(key)) : undefined;
-        return { isReady: own.length === 0, problems: own, status: { node, pods: count }, isInUse: false };
+        const pending = own.length === 0 && node === undefined ? "None of its nodes has the addresses yet" : undefined;
+        return { isReady: node !== undefined, problems: own, pending, status: { node, pods: count }, isInUse: false };
       }
       const floating = kind === "FloatingIP" ? floatingIps.get(key) : undefined;
       if (floating === undefined) return undefined;

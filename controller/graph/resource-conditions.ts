@@ -8,6 +8,8 @@ export interface ResourceConditions {
   readonly isReady: boolean;
   /** What its user has to act on. */
   readonly problems: readonly Problem[];
+  /** What it waits for where nothing is wrong with it; its user has nothing to do but to wait. */
+  readonly pending?: string | undefined;
   /** Further fields of `status` as they shall be (`pods`, `total`, `node`, …); those that are not named stay as they are, undefined removes. */
   readonly status: Readonly<Record<string, unknown>>;
   /** Somebody depends on it, so that it isn't let go when it is deleted. */

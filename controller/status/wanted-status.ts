@@ -68,7 +68,7 @@ export function wantedStatus(
       "Ready",
       state.isReady,
       state.isReady || reason !== "Ready" ? reason : "NotReady",
-      message || "All of it works",
+      message || (state.pending ?? "All of it works"),
     ),
     ...(record.deleting && state.isInUse
       ? [

@@ -76,8 +76,13 @@ async function seen(host: string, source: string, pod: string, ...way: readonly 
 
 describe("a host beside the cluster", () => {
   it("answers those who leave by an EgressIP, and comes to nobody by it", async () => {
-    const [out] = await lab.probe([{ from: "red/a", to: "outside", port: 8080, family: "ipv4" }]);
-    expect(out).toMatchObject({ verdict: "connected", sourceSeen: tollAddress });
+    await lab.kubectl(["wait", "--for=condition=Ready", "--timeout=20s", "egressip", "toll"]);
+    // The nodes' BFD sessions begin with it, at a packet a second.
+    await expect
+      .poll(async () => (await lab.probe([{ from: "red/a", to: "outside", port: 8080, family: "ipv4" }]))[0], {
+        timeout: 20_000,
+      })
+      .toMatchObject({ verdict: "connected", sourceSeen: tollAddress });
     for (const pod of ["red/a", "default/c"]) {
       expect(await seen("outside", "172.18.0.1", pod, "via", tollAddress), pod).toBe(0);
     }
