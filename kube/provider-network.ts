@@ -23,6 +23,9 @@ export const providerNetworks: Resource = Object.freeze({
   namespaced: false,
 });
 
+/** On a ProviderNetwork as long as somebody has an address of a Subnet on it. */
+export const providerNetworkFinalizer = "ovenbird.io/provider-network";
+
 /** IFNAMSIZ, or a hardware address. */
 const uplink = z
   .string()

@@ -134,18 +134,19 @@ export function createOutlook({ subnetIpam, tenancy, subnets, isNode }: OutlookO
 
   function ofProviderNetwork(name: string): ResourceConditions | undefined {
     const record = providerNetworks.get(name);
-    if (record === undefined || record.nodes.size === 0) return undefined;
+    if (record === undefined || (record.nodes.size === 0 && !record.deleting)) return undefined;
     const nodes = [...record.nodes].filter(([node]) => isNode(node));
     const lame = nodes.filter(([, { ready }]) => !ready);
     const problems = lame.slice(0, mostNamed).map(([node, { message }]): Problem => {
       return { code: "PROVIDER_NETWORK_NOT_READY", message: `node ${node}: ${message}` };
     });
-    const users = [...tenancy.subnets.values()].filter(({ underlay }) => underlay?.providerNetwork === name);
     return {
       isReady: lame.length === 0,
       problems,
       status: { ready: nodes.length - lame.length },
-      isInUse: users.length > 0,
+      isInUse: [...tenancy.subnets.values()].some(
+        ({ key, underlay }) => underlay?.providerNetwork === name && subnetIpam.isInUse(key),
+      ),
     };
   }
 
@@ -173,7 +174,9 @@ export function createOutlook({ subnetIpam, tenancy, subnets, isNode }: OutlookO
     touchTenant: (name) => touch("Tenant", name),
     touchUse(subnet) {
       touch("Subnet", subnet);
-      touch("Tenant", tenancy.subnets.get(subnet)?.tenant ?? defaultTenant);
+      const { tenant, underlay } = tenancy.subnets.get(subnet) ?? {};
+      touch("Tenant", tenant ?? defaultTenant);
+      if (underlay !== undefined) touch("ProviderNetwork", underlay.providerNetwork);
       for (const { key, subnet: of } of tenancy.pools.values()) if (of === subnet) touch("IPPool", key);
       for (const [name, of] of troubled) if (of === subnet) touch("IPAddress", name);
     },

@@ -270,6 +270,27 @@ describe("the graph with tenants", () => {
     expect(graph.conditions("ProviderNetwork", "trunk")?.isReady).toBe(true);
   });
 
+  it("keeps a physical network while a pod of a Subnet on it has an address", () => {
+    const { graph, upsert, remove, subnet, pod, flush } = world();
+    const object = { metadata: { name: "trunk", uid: "t", deletionTimestamp: "2026-01-01T00:00:00Z" } };
+    upsert("providerNetwork", projectProviderNetwork({ ...object, spec: { uplinks: ["eth1"] } }));
+    const cidrs = ["172.30.100.0/24"];
+    const underlay = { providerNetwork: "trunk", vlan: 100 };
+    const namespaces = { names: ["plain"] };
+    subnet("lan", { mode: "Underlay", cidrs, gateways: ["172.30.100.1"], underlay, namespaces });
+    flush();
+    const isInUse = () => graph.conditions("ProviderNetwork", "trunk")?.isInUse;
+    expect(isInUse()).toBe(false);
+    graph.takeChangedConditions();
+    pod("plain/a");
+    flush();
+    expect(isInUse()).toBe(true);
+    remove("pod", "plain/a");
+    flush();
+    expect(graph.takeChangedConditions()).toContainEqual({ kind: "ProviderNetwork", key: "trunk" });
+    expect(isInUse()).toBe(false);
+  });
+
   it("says of routes that lead to nobody in the tenant's subnets that they lead nowhere", () => {
     const { graph, tenant, subnet, flush } = world();
     const routes = [{ destination: "192.0.2.0/24", nextHops: ["10.9.0.7", "100.80.0.1"] }];

@@ -1,4 +1,10 @@
-import { isKubeError, type KubeClient, type ReflectorEvent, subnetFinalizer } from "@ovenbird/kube";
+import {
+  isKubeError,
+  type KubeClient,
+  providerNetworkFinalizer,
+  type ReflectorEvent,
+  subnetFinalizer,
+} from "@ovenbird/kube";
 import type { Observable, Subscription } from "rxjs";
 import { type ResourceConditions, resourceId } from "../graph/resource-conditions.ts";
 import type { ObjectProblem, Problem, ResourceKind } from "../state/object-problem.ts";
@@ -24,7 +30,7 @@ export interface ResourceStatusOptions {
   readonly countPauseMs?: number;
 }
 
-/** Writes `status` of Ovenbird's own kinds and the finalizer of Subnets, for one term of leadership. */
+/** Writes `status` of Ovenbird's own kinds and the finalizers of Subnets and ProviderNetworks, for one term of leadership. */
 export interface ResourceStatus {
   /** The graph may make something else of it now. */
   changed(kind: ResourceKind, key: string): void;
@@ -36,6 +42,12 @@ export interface ResourceStatus {
   idle(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Kinds that stay while they are in use, and what keeps them. */
+const finalizers: Partial<Readonly<Record<ResourceKind, string>>> = {
+  Subnet: subnetFinalizer,
+  ProviderNetwork: providerNetworkFinalizer,
+};
 
 const isHopeless = (error: unknown): boolean =>
   isKubeError(error, "BAD_REQUEST", "INVALID", "REQUEST_TOO_LARGE", "ABORTED", "CLOSED");
@@ -81,15 +93,14 @@ export function createResourceStatus(options: ResourceStatusOptions): ResourceSt
     if (known.has(resourceId(kind, record.key))) pace.wrote(id, record.uid, text);
   }
 
-  /** A Subnet bears the finalizer from the beginning, and while somebody has an address of it. */
+  /** An object bears its finalizer from the beginning, and while somebody has an address by it. */
   function wantedFinalizers({ kind, record }: Known, state: ResourceConditions): readonly string[] | undefined {
-    if (kind !== "Subnet") return undefined;
-    const has = record.finalizers.includes(subnetFinalizer);
+    const finalizer = finalizers[kind];
+    if (finalizer === undefined) return undefined;
+    const has = record.finalizers.includes(finalizer);
     const isWanted = record.deleting ? has && state.isInUse : true;
     if (has === isWanted) return undefined;
-    return isWanted
-      ? [...record.finalizers, subnetFinalizer]
-      : record.finalizers.filter((finalizer) => finalizer !== subnetFinalizer);
+    return isWanted ? [...record.finalizers, finalizer] : record.finalizers.filter((each) => each !== finalizer);
   }
 
   async function work(id: string): Promise<void> {
@@ -97,11 +108,11 @@ export function createResourceStatus(options: ResourceStatusOptions): ResourceSt
     const state = object && stateOf(object);
     if (object === undefined || state === undefined || !options.isReady()) return;
     const { record } = object;
-    const finalizers = wantedFinalizers(object, state);
-    if (finalizers !== undefined) {
+    const wantedOnes = wantedFinalizers(object, state);
+    if (wantedOnes !== undefined) {
       // A list of somebody else's must not be lost: the version makes the API server compare.
       const { uid, resourceVersion } = record;
-      await patch(object, { metadata: { uid, resourceVersion, finalizers } }, {});
+      await patch(object, { metadata: { uid, resourceVersion, finalizers: wantedOnes } }, {});
       if (record.deleting) return;
     }
     const wanted = wantedStatus(record, state, now);

@@ -6,6 +6,8 @@ import {
   type KubeClient,
   type KubeObject,
   loadKubeConfig,
+  providerNetworkFinalizer,
+  providerNetworks,
   type ResourceCondition,
   reflect,
   subnetFinalizer,
@@ -16,6 +18,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { parse } from "yaml";
 import type { ResourceConditions } from "../../controller/graph/resource-conditions.ts";
 import type { ObjectProblem } from "../../controller/state/object-problem.ts";
+import { projectProviderNetwork } from "../../controller/state/provider-network.ts";
 import { projectSubnet } from "../../controller/state/subnet.ts";
 import { projectTenant } from "../../controller/state/tenant.ts";
 import { createResourceStatus, type ResourceStatus } from "../../controller/status/resource-status.ts";
@@ -84,6 +87,7 @@ describe("Ovenbird's own kinds", () => {
       resources: {
         Tenant: reflect(client, tenants, { project: projectTenant }),
         Subnet: reflect(client, subnets, { project: projectSubnet }),
+        ProviderNetwork: reflect(client, providerNetworks, { project: projectProviderNetwork }),
       },
       conditions: (kind, key) => said.get(`${kind}/${key}`),
       isReady: () => isReady,
@@ -97,12 +101,9 @@ describe("Ovenbird's own kinds", () => {
     ...{ isReady: true, problems: [], status: {}, isInUse: false },
     ...over,
   });
-  const make = (kind: "Tenant" | "Subnet", name: string, spec: object) =>
-    client.create(
-      kind === "Tenant" ? tenants : subnets,
-      {},
-      { apiVersion: "ovenbird.io/v1alpha1", kind, metadata: { name }, spec },
-    );
+  const resources = { Tenant: tenants, Subnet: subnets, ProviderNetwork: providerNetworks };
+  const make = (kind: keyof typeof resources, name: string, spec: object) =>
+    client.create(resources[kind], {}, { apiVersion: "ovenbird.io/v1alpha1", kind, metadata: { name }, spec });
   const flat = { mode: "Cluster", cidrs: ["10.1.0.0/16"] };
   const becomes = (resource: typeof tenants, name: string, check: (object: Resource) => void) =>
     vi.waitFor(async () => check(await client.get<Resource>(resource, { name })), { timeout: 5_000, interval: 30 });
@@ -153,23 +154,32 @@ describe("Ovenbird's own kinds", () => {
     });
   });
 
-  it("lets a Subnet go only when nobody has an address of it, and says that it waits", async () => {
-    said.set("Subnet/blue", state({ isInUse: true }));
-    await make("Subnet", "blue", flat);
-    const status = start();
-    await becomes(subnets, "blue", ({ metadata }) => expect(metadata?.finalizers).toEqual([subnetFinalizer]));
-    await client.delete(subnets, { name: "blue" });
-    await becomes(subnets, "blue", (object) => {
-      expect(object.metadata?.deletionTimestamp).toBeDefined();
-      expect(summary(object)).toEqual(["Ready=True Ready", "InUse=True AddressesHeld"]);
-    });
-    said.set("Subnet/blue", state());
-    status.changed("Subnet", "blue");
-    await vi.waitFor(() => expect(client.get(subnets, { name: "blue" })).rejects.toMatchObject({ code: "NOT_FOUND" }), {
-      timeout: 5_000,
-      interval: 50,
-    });
-  });
+  it.each([
+    ["Subnet", subnets, subnetFinalizer, flat],
+    ["ProviderNetwork", providerNetworks, providerNetworkFinalizer, { uplinks: ["eth1"] }],
+  ] as const)(
+    "lets a %s go only when nobody has an address by it, and says that it waits",
+    async (kind, resource, finalizer, spec) => {
+      said.set(`${kind}/blue`, state({ isInUse: true }));
+      await make(kind, "blue", spec);
+      const status = start();
+      await becomes(resource, "blue", ({ metadata }) => expect(metadata?.finalizers).toEqual([finalizer]));
+      await client.delete(resource, { name: "blue" });
+      await becomes(resource, "blue", (object) => {
+        expect(object.metadata?.deletionTimestamp).toBeDefined();
+        expect(summary(object)).toEqual(["Ready=True Ready", "InUse=True AddressesHeld"]);
+      });
+      said.set(`${kind}/blue`, state());
+      status.changed(kind, "blue");
+      await vi.waitFor(
+        () => expect(client.get(resource, { name: "blue" })).rejects.toMatchObject({ code: "NOT_FOUND" }),
+        {
+          timeout: 5_000,
+          interval: 50,
+        },
+      );
+    },
+  );
 
   it("writes numbers that change all the time once in a while, and the last of them for sure", async () => {
     said.set("Subnet/blue", state({ status: { used: { ipv4: 0, ipv6: 0 } } }));

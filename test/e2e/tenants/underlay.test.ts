@@ -232,9 +232,14 @@ describe("a provider network", () => {
   it("is undone with it: the nodes have their addresses as before", async () => {
     const { differences } = await untilAsFromScratch(cluster.client, networkOf(lab), northboundOf(lab));
     expect(differences).toEqual([]);
+    // It is not undone while pods are in it.
+    await lab.kubectl(["delete", "subnet,providernetwork", "--all", "--wait=false"]);
+    for (const kind of ["subnet/office", "providernetwork/campus"]) {
+      await lab.kubectl(["wait", "--for=condition=InUse", "--timeout=20s", kind]);
+    }
+    expect(await answers("vlan100", fixed[0])).toBe(true);
     await lab.kubectl(["delete", "pod", "-n", "office", "fixed", "other"]);
-    await lab.kubectl(["delete", "subnet", "office"]);
-    await lab.kubectl(["delete", "providernetwork", "campus"]);
+    await lab.kubectl(["wait", "--for=delete", "--timeout=20s", "providernetwork/campus", "subnet/office"]);
     for (const [node, address] of [
       ["node1", "172.19.0.11/24"],
       ["node2", "172.19.0.12/24"],
