@@ -13,7 +13,7 @@ import { createIpam, type Ipam } from "./ipam/ipam.ts";
 import type { NetworkConfig } from "./ipam/network-config.ts";
 import type { ReservedRow } from "./ipam/restore.ts";
 import { createSubnetIpam, type SubnetIpam } from "./ipam/subnet-ipam.ts";
-import { type RestoredRouterPort, readSubnetClaims } from "./ipam/subnet-restore.ts";
+import type { RestoredRouterPort } from "./ipam/subnet-restore.ts";
 import type { DomainRecord } from "./state/domain-name.ts";
 import type { EgressIpRecord } from "./state/egress-ip.ts";
 import type { EndpointSliceRecord } from "./state/endpoint-slice.ts";
@@ -336,9 +336,8 @@ export function createEngine(options: EngineOptions): Engine {
   function begin(): void {
     if (unsynced.size > 0 || synced || closed || !replica.synced || !lock.held) return;
     const rows = reservedRows(replica);
-    const podList = [...pods.values()];
-    ipam.restore({ rows, pods: podList, nodes: [...nodes.values()] });
-    graph.restoreSubnets(readSubnetClaims(network, { rows, routerPorts: restoredRouterPorts(replica), pods: podList }));
+    const routerPorts = restoredRouterPorts(replica);
+    graph.restore({ rows, routerPorts, pods: [...pods.values()], nodes: [...nodes.values()] });
     for (const { node, systemId } of gatewayChassis(replica)) {
       if (!nodes.has(node) && !chassisNodes.has(systemId)) listener.chassis?.(systemId, "gone");
     }

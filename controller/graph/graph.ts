@@ -3,13 +3,15 @@ import { domainPatternsOf } from "@ovenbird/kube";
 import { createDomainAddresses } from "../domains/domain-addresses.ts";
 import type { Ipam } from "../ipam/ipam.ts";
 import type { NetworkConfig } from "../ipam/network-config.ts";
+import type { RestoreInput } from "../ipam/restore.ts";
 import { createSubnetIpam, type SubnetIpam } from "../ipam/subnet-ipam.ts";
-import type { SubnetClaims } from "../ipam/subnet-restore.ts";
+import { readSubnetClaims, type SubnetRestoreInput } from "../ipam/subnet-restore.ts";
 import type { DomainRecord } from "../state/domain-name.ts";
 import type { IpAddressRecord } from "../state/ip-address.ts";
 import type { NamespaceRecord } from "../state/namespace.ts";
 import type { NodeRecord } from "../state/node.ts";
 import type { ObjectProblem } from "../state/object-problem.ts";
+import type { PodRecord } from "../state/pod.ts";
 import type { StateEvent } from "../state/state-event.ts";
 import type { Bundle, BundleChange } from "../translate/desired.ts";
 import { zoneBundle, zoneOwner } from "../translate/load-balancer-groups.ts";
@@ -43,9 +45,9 @@ import type { SetChanges } from "./used-set.ts";
 
 export interface GraphOptions {
   readonly network: NetworkConfig;
-  /** Restored before the first flush. */
+  /** Restored with the graph, or before the first flush. */
   readonly ipam: Ipam;
-  /** Restored before the first flush, with all subnets, pools and kept addresses applied; by default nothing was held before. */
+  /** Restored with the graph; by default nothing was held before. */
   readonly subnetIpam?: SubnetIpam;
   /** Called during `flush` and `apply`, once for each problem that is new. */
   readonly report: (problem: ObjectProblem) => void;
@@ -69,8 +71,8 @@ export interface GraphOptions {
  */
 export interface Graph extends ResourceOutlook {
   apply(event: StateEvent): void;
-  /** Takes over what was held before; after all subnets, pools and kept addresses were applied, and before the first flush. */
-  restoreSubnets(claims: SubnetClaims): void;
+  /** Takes over what was held before; after all but nodes and pods was applied, and before the first flush. */
+  restore(input: GraphRestoreInput): void;
   /**
    * What changed since the last flush, in an order in which it can be committed: first what goes (services, pods, nodes), then
    * what comes or changes (tenant, zones, nodes, pods, services), and last the zones that their nodes have left; so an address's
@@ -107,6 +109,11 @@ export interface Graph extends ResourceOutlook {
     readonly policies: number;
     readonly problems: number;
   };
+}
+
+/** Rows of the northbound database, and all pods and nodes there are. */
+export interface GraphRestoreInput extends RestoreInput, SubnetRestoreInput {
+  readonly pods: readonly PodRecord[];
 }
 
 function* keysOf({ gone, changed, added }: PodChanges): Generator<string> {
@@ -285,7 +292,11 @@ export function createGraph(options: GraphOptions): Graph {
       else if (kind === "domain") applyDomain(key, change === "upsert" ? object : undefined);
       else if (kind === "namespace") applyNamespace(key, change === "upsert" ? object : undefined);
     },
-    restoreSubnets({ holdings, tenantNumbers, slices }) {
+    restore({ rows, routerPorts, pods: all, nodes: restoredNodes }) {
+      const believed = subnetPods.credible(all);
+      ipam.restore({ rows, pods: believed, nodes: restoredNodes });
+      const claims = { rows, routerPorts, pods: believed };
+      const { holdings, tenantNumbers, slices } = readSubnetClaims(network, claims);
       subnetIpam.restore(holdings, tenantNumbers, slices);
       subnets.noteNumbers(tenantNumbers);
     },

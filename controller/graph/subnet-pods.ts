@@ -30,6 +30,11 @@ export interface SubnetPods {
   isStranded(pod: PodRecord): boolean;
   /** All that hold something. */
   restored(): readonly string[];
+  /**
+   * The pods as far as they can be believed after a restart: of those that were told of a network that isn't their tenant's only
+   * their rows speak, for whoever may change pods may have told them.
+   */
+  credible(pods: readonly PodRecord[]): readonly PodRecord[];
   /** Frees what the pod holds. @returns who shall try again */
   release(key: string): readonly string[];
   /** The pod is gone, or wants no port any more. */
@@ -151,6 +156,14 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
     return annotation.value.subnet ?? "";
   }
 
+  /** Whether the pod could be where it was told to be. */
+  function isToldTruly(pod: PodRecord): boolean {
+    const subnet = toldSubnet(pod);
+    if (subnet === undefined) return true;
+    const whose = subnet === "" ? defaultTenant : tenancy.subnets.get(subnet)?.tenant;
+    return whose === undefined || whose === tenancy.tenantOf(pod.namespace);
+  }
+
   /**
    * A pod stays in the network that it was told of. But whoever may change pods may have told it that: what isn't its tenant's is
    * not heeded, for what it holds of another one, since before its namespace moved, it holds by its port.
@@ -199,6 +212,10 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
       const held = subnetIpam.reservation(pod.key);
       if (held === undefined || tenancy.hasNetworks(held.subnet)) return false;
       return toldSubnet(pod) !== held.subnet;
+    },
+    credible(pods) {
+      if (!tenancy.isUsed) return pods;
+      return pods.map((pod) => (isToldTruly(pod) ? pod : { ...pod, networkAnnotation: undefined }));
     },
     restored() {
       takeRestored();

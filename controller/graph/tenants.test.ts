@@ -175,22 +175,32 @@ describe("the graph with tenants", () => {
     expect(graph.podNetwork("red/a")?.subnet).toBe("red");
   });
 
-  it("puts no pod into another tenant's subnet, nor the cluster's network, because its annotation says so", () => {
-    const { graph, pod, flush } = twoTenants();
-    const said = (uid: string, subnet?: string) => ({
-      "ovenbird.io/network": JSON.stringify({
-        ...{ uid, port: "x", addresses: ["10.9.0.9/24"], gateways: ["10.9.0.1"], mac: "0a:58:0a:09:00:09" },
-        ...{ mtuBytes: 1400, ...(subnet === undefined ? {} : { subnet }) },
-      }),
-    });
-    pod("red/a", "n1", said("red/a", "blue"));
-    pod("red/b", "n1", said("red/b"));
-    pod("plain/c", "n1", said("plain/c", "blue"));
-    flush();
-    expect(graph.podNetwork("red/a")?.subnet).toBe("red");
-    expect(graph.podNetwork("red/b")?.subnet).toBe("red");
-    expect(graph.podNetwork("plain/c")?.addresses).toEqual(["10.244.0.3/24"]);
-  });
+  it.each(["while it runs", "when it starts"])(
+    "puts no pod into another tenant's subnet, nor the cluster's network, because its annotation says so %s",
+    (when) => {
+      const { graph, upsert, flush } = twoTenants();
+      const said = (uid: string, subnet?: string) => ({
+        "ovenbird.io/network": JSON.stringify({
+          ...{ uid, port: "x", addresses: ["10.9.0.9/24"], gateways: ["10.9.0.1"], mac: "0a:58:0a:09:00:09" },
+          ...{ mtuBytes: 1400, ...(subnet === undefined ? {} : { subnet }) },
+        }),
+      });
+      const podOf = (namespace: string, name: string, subnet?: string) => {
+        const uid = `${namespace}/${name}`;
+        return projectPod({
+          metadata: { namespace, name, uid, annotations: said(uid, subnet) },
+          spec: { nodeName: "n1" },
+        });
+      };
+      const pods = [podOf("red", "a", "blue"), podOf("red", "b"), podOf("plain", "c", "blue")];
+      if (when === "when it starts") graph.restore({ rows: [], routerPorts: [], nodes: [], pods });
+      for (const pod of pods) upsert("pod", pod);
+      flush();
+      expect(graph.podNetwork("red/a")?.subnet).toBe("red");
+      expect(graph.podNetwork("red/b")?.subnet).toBe("red");
+      expect(graph.podNetwork("plain/c")?.addresses).toEqual(["10.244.0.3/24"]);
+    },
+  );
 
   it("gives no address of a family that the cluster doesn't have", () => {
     const { graph, subnet, pod, flush } = twoTenants();

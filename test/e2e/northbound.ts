@@ -4,7 +4,6 @@ import { createGraph } from "../../controller/graph/graph.ts";
 import { createIpam } from "../../controller/ipam/ipam.ts";
 import type { NetworkConfig } from "../../controller/ipam/network-config.ts";
 import { createSubnetIpam } from "../../controller/ipam/subnet-ipam.ts";
-import { readSubnetClaims } from "../../controller/ipam/subnet-restore.ts";
 import {
   projectAdminNetworkPolicy,
   projectBaselineAdminNetworkPolicy,
@@ -204,7 +203,6 @@ export async function compareWithScratch(
     uid: (row.options as ReadonlyMap<string, string>).get("iface-id-ver"),
     subnet: (row.external_ids as ReadonlyMap<string, string>).get(subnetKey),
   }));
-  ipam.restore({ pods: podRecords, nodes: nodeRecords, rows });
   const subnetIpam = createSubnetIpam(network);
   const hasTiers = [...actual.values()].some(({ table, row }) => table === "ACL" && "tier" in row);
   const graph = createGraph({
@@ -231,7 +229,7 @@ export async function compareWithScratch(
       owner: (row.external_ids as ReadonlyMap<string, string>).get(ownerKey) ?? "",
       networks: [...(row.networks as ReadonlySet<string>)],
     }));
-  graph.restoreSubnets(readSubnetClaims(network, { rows, routerPorts, pods: podRecords }));
+  graph.restore({ rows, routerPorts, pods: podRecords, nodes: nodeRecords });
   for (const [resource, project] of policyKinds) {
     for (const item of (await client.list<unknown>(resource)).items) {
       const object = project(item);

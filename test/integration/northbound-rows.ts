@@ -10,7 +10,6 @@ import {
 import { northboundCapabilities } from "@ovenbird/ovsdb-schemas";
 import { type Client, createClient, type UntypedModel, type UntypedRow } from "ovsdb-client-ts";
 import { reservedRows, restoredRouterPorts } from "../../controller/engine.ts";
-import { readSubnetClaims } from "../../controller/ipam/subnet-restore.ts";
 import type { StateEvent } from "../../controller/state/state-event.ts";
 import { policyLayout } from "../../controller/translate/policy-layout.ts";
 import { network, type SmallCluster } from "./small-cluster.ts";
@@ -69,16 +68,15 @@ export async function fromScratch(server: Database, cluster: SmallCluster): Prom
   const { nodes, namespaces, pods, services, endpointSlices, own } = cluster.records();
   const ipam = createIpam(network);
   const reserved = reservedRows(replica);
-  ipam.restore({ rows: reserved, nodes, pods });
   const layout = policyLayout(northboundCapabilities(client.schema));
   const graph = createGraph({ network, ipam, report: () => {}, previousBackends: backendsIn(replica), layout });
   for (const { kind, object } of own) {
     graph.apply({ kind, change: "upsert", key: object.key, object } as StateEvent);
   }
   const routerPorts = restoredRouterPorts(replica);
-  graph.restoreSubnets(readSubnetClaims(network, { rows: reserved, routerPorts, pods }));
-  for (const object of pods) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
   for (const object of namespaces) graph.apply({ kind: "namespace", change: "upsert", key: object.key, object });
+  graph.restore({ rows: reserved, routerPorts, pods, nodes });
+  for (const object of pods) graph.apply({ kind: "pod", change: "upsert", key: object.key, object });
   for (const object of nodes) graph.apply({ kind: "node", change: "upsert", key: object.key, object });
   for (const object of services) graph.apply({ kind: "service", change: "upsert", key: object.key, object });
   for (const object of endpointSlices) {
