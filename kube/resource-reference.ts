@@ -76,7 +76,7 @@ export function resourceReference(definitions: readonly object[]): string {
     [
       "Every field of Ovenbird's own kinds (`ovenbird.io/v1alpha1`), as `kubectl explain` has it. Each has `status.conditions`",
       "with `Ready` and, where something is wrong, one of the reasons of [the error codes](errors.md#tenants-and-subnets), and",
-      "`status.observedGeneration`; a Subnet that is deleted while somebody has an address of it stays, with `InUse`, and so does its ProviderNetwork. Definitions are in `deploy/crds`. What pods ask for stands in",
+      "`status.observedGeneration`; a Subnet that is deleted while somebody has an address of it stays, with `InUse`, and so do its Tenant and its ProviderNetwork. Definitions are in `deploy/crds`. What pods ask for stands in",
       "[their annotations](annotations.md). Names of Tenants and Subnets are DNS labels: at most 63 characters, without dots.",
     ].join("\n"),
   ];

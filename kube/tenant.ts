@@ -28,6 +28,9 @@ export const tenants: Resource = Object.freeze({
   namespaced: false,
 });
 
+/** On a Tenant as long as pods have addresses of its Subnets. */
+export const tenantFinalizer = "ovenbird.io/tenant";
+
 /** The tenant of namespaces that no Tenant claims. */
 export const defaultTenant = "default";
 

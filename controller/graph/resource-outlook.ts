@@ -66,7 +66,8 @@ export function createOutlook({ subnetIpam, tenancy, subnets, isNode }: OutlookO
       isReady: withoutRouter === undefined && !known.some(({ code }) => code === "INVALID_RESOURCE"),
       problems: [...known, ...(withoutRouter === undefined ? [] : [withoutRouter]), ...claimed],
       status: { namespaces: namespaces.length, subnets: own.length, pods },
-      isInUse: pods > 0,
+      // The tenant `default` is there without an object, too.
+      isInUse: name !== defaultTenant && pods > 0,
     };
   }
 

@@ -150,9 +150,11 @@ export function resolveTenancy(input: ResolutionInput): Resolution {
       const message = "one of its networks is of a family that the cluster doesn't have, and is not used";
       complain(object, { code: "SUBNET_FAMILY", message });
     }
-    const hasTenant = record.tenant === defaultTenant || tenants.has(record.tenant);
+    const tenant = tenants.get(record.tenant);
+    const hasTenant = record.tenant === defaultTenant || tenant?.deleting === false;
     if (!hasTenant) {
-      const message = `there is no Tenant ${record.tenant}; no new pod gets an address`;
+      const what = tenant === undefined ? `there is no Tenant ${record.tenant}` : `Tenant ${record.tenant} is deleted`;
+      const message = `${what}; no new pod gets an address`;
       complain(object, { code: "SUBNET_WITHOUT_TENANT", message });
     }
     // What was sound when pods came stays for them, whatever became of it.

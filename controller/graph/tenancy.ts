@@ -253,7 +253,9 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
         const usual = usualSubnet(pod, tenant);
         if (usual !== undefined) return { kind: "subnet", subnet: usual.record.key };
         if (tenant !== defaultTenant) {
-          return refused("NO_SUBNET", `tenant ${tenant} has no subnet that can be used; create one`);
+          const isDeleted = tenants.get(tenant)?.deleting === true;
+          const reason = isDeleted ? "is deleted, and takes nobody in" : "has no subnet that can be used; create one";
+          return refused("NO_SUBNET", `tenant ${tenant} ${reason}`);
         }
       } else if (request?.subnet !== undefined) return askedSubnet(request.subnet, defaultTenant, "the pod");
       if (!wishes) return inCluster;

@@ -280,6 +280,23 @@ describe("the graph with tenants", () => {
     expect(graph.conditions("ProviderNetwork", "trunk")?.isReady).toBe(true);
   });
 
+  it("keeps a tenant that is deleted while pods are in it, and lets nobody in, nor into the cluster's network", () => {
+    const { graph, upsert, remove, pod, flush } = twoTenants();
+    pod("red/a");
+    flush();
+    const metadata = { name: "red", uid: "red", creationTimestamp: early, deletionTimestamp: late };
+    upsert("tenant", projectTenant({ metadata, spec: { namespaces: { names: ["red"] } } }));
+    pod("red/b");
+    flush();
+    expect(graph.conditions("Tenant", "red")?.isInUse).toBe(true);
+    expect(graph.podNetwork("red/a")?.subnet).toBe("red");
+    expect(graph.podNetwork("red/b")).toBeUndefined();
+    expect(graph.podRefusal("red/b")?.message).toContain("tenant red is deleted");
+    remove("pod", "red/a");
+    flush();
+    expect(graph.conditions("Tenant", "red")?.isInUse).toBe(false);
+  });
+
   it("keeps a physical network while a pod of a Subnet on it has an address", () => {
     const { graph, upsert, remove, subnet, pod, flush } = world();
     const object = { metadata: { name: "trunk", uid: "t", deletionTimestamp: "2026-01-01T00:00:00Z" } };

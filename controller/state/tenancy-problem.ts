@@ -11,7 +11,7 @@ export const tenancyProblemCodes = {
   SUBNET_OVERLAP: "The subnet shares addresses with a network that has to be apart; it gets no pods.",
   SUBNET_VLAN_TAKEN: "Another subnet is in the same VLAN of the same physical network; the younger gets no pods.",
   SUBNET_FAMILY: "The subnet is of a family that the cluster doesn't have; pods get no address of it.",
-  SUBNET_WITHOUT_TENANT: "The subnet's tenant isn't there; the subnet gets no new pods.",
+  SUBNET_WITHOUT_TENANT: "The subnet's tenant isn't there, or is deleted; the subnet gets no new pods.",
   NO_SUBNET: "The pod's tenant has no subnet that it could be in.",
   SUBNET_NOT_FOUND: "The subnet that is asked for isn't there, can't be used or is about to go.",
   SUBNET_OF_OTHER_TENANT: "The subnet that is asked for is another tenant's.",

@@ -4,6 +4,7 @@ import {
   providerNetworkFinalizer,
   type ReflectorEvent,
   subnetFinalizer,
+  tenantFinalizer,
 } from "@ovenbird/kube";
 import type { Observable, Subscription } from "rxjs";
 import { type ResourceConditions, resourceId } from "../graph/resource-conditions.ts";
@@ -30,7 +31,7 @@ export interface ResourceStatusOptions {
   readonly countPauseMs?: number;
 }
 
-/** Writes `status` of Ovenbird's own kinds and the finalizers of Subnets and ProviderNetworks, for one term of leadership. */
+/** Writes `status` of Ovenbird's own kinds and the finalizers of Tenants, Subnets and ProviderNetworks, for one term of leadership. */
 export interface ResourceStatus {
   /** The graph may make something else of it now. */
   changed(kind: ResourceKind, key: string): void;
@@ -45,6 +46,7 @@ export interface ResourceStatus {
 
 /** Kinds that stay while they are in use, and what keeps them. */
 const finalizers: Partial<Readonly<Record<ResourceKind, string>>> = {
+  Tenant: tenantFinalizer,
   Subnet: subnetFinalizer,
   ProviderNetwork: providerNetworkFinalizer,
 };

@@ -12,6 +12,7 @@ import {
   reflect,
   subnetFinalizer,
   subnets,
+  tenantFinalizer,
   tenants,
 } from "@ovenbird/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -66,13 +67,12 @@ describe("Ovenbird's own kinds", () => {
   });
   afterEach(async () => {
     await running?.close();
-    for (const { metadata } of (await client.list(subnets)).items) {
-      const target = { name: metadata?.name ?? "" };
-      await client.patch(subnets, target, { metadata: { finalizers: null } }, { type: "merge" });
-      await client.delete(subnets, target);
-    }
-    for (const { metadata } of (await client.list(tenants)).items) {
-      await client.delete(tenants, { name: metadata?.name ?? "" });
+    for (const resource of Object.values(resources)) {
+      for (const { metadata } of (await client.list(resource)).items) {
+        const target = { name: metadata?.name ?? "" };
+        await client.patch(resource, target, { metadata: { finalizers: null } }, { type: "merge" });
+        await client.delete(resource, target);
+      }
     }
   });
 
@@ -120,7 +120,8 @@ describe("Ovenbird's own kinds", () => {
     });
     await new Promise((resolve) => setTimeout(resolve, 400));
     await status.idle();
-    expect(writes).toBe(1);
+    // The finalizer, and the status.
+    expect(writes).toBe(2);
     expect(told).toEqual([]);
   });
 
@@ -155,6 +156,7 @@ describe("Ovenbird's own kinds", () => {
   });
 
   it.each([
+    ["Tenant", tenants, tenantFinalizer, {}],
     ["Subnet", subnets, subnetFinalizer, flat],
     ["ProviderNetwork", providerNetworks, providerNetworkFinalizer, { uplinks: ["eth1"] }],
   ] as const)(

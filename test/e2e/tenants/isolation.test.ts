@@ -414,23 +414,22 @@ describe("what can't be", () => {
     ]);
   });
 
-  it("a subnet in use stays until its last pod ends, and gives out nothing", async () => {
-    await lab.kubectl(["delete", "subnet", "bare-pods", "--wait=false"]);
-    await expect
-      .poll(() => lab.kubectl(["get", "subnet", "bare-pods", "-o", "jsonpath={.status.conditions[*].type}"]), {
-        timeout: 10_000,
-      })
-      .toContain("InUse");
+  it("a tenant and its subnet that are in use stay until the last pod ends, and give out nothing", async () => {
+    await lab.kubectl(["delete", "tenant/bare", "subnet/bare-pods", "--wait=false"]);
+    await lab.kubectl(["wait", "--for=condition=InUse", "--timeout=10s", "tenant/bare", "subnet/bare-pods"]);
     await apply(tenantPodObject({ namespace: "bare", name: "late", node: "node1" }));
     await cluster.until(
       "bare/late",
       "refused",
       (pod) => pod?.metadata?.annotations?.["ovenbird.io/refused"] !== undefined,
     );
-    await expectAnswers([["node:node2", "bare/early", "bare/early"]]);
+    await expectAnswers([
+      ["node:node2", "bare/early", "bare/early"],
+      ["red/here", "bare/early", nobody],
+    ]);
     await Promise.all(["bare/early", "bare/late"].map((key) => cluster.delete(key)));
     await Promise.all(["bare/early", "bare/late"].map((key) => cluster.untilGone(key)));
-    await lab.kubectl(["wait", "--for=delete", "--timeout=10s", "subnet/bare-pods"]);
+    await lab.kubectl(["wait", "--for=delete", "--timeout=10s", "tenant/bare", "subnet/bare-pods"]);
   });
 });
 
