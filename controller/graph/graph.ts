@@ -279,9 +279,9 @@ export function createGraph(options: GraphOptions): Graph {
         if (service !== undefined) subnets.touchService(service);
       } else if (kind === "tenant") tenancy.applyTenant(key, change === "upsert" ? object : undefined);
       else if (kind === "subnet") {
-        tenancy.applySubnet(key, change === "upsert" ? object : undefined);
+        const isElsewhere = tenancy.applySubnet(key, change === "upsert" ? object : undefined);
         subnetPods.wake(key);
-        if (!tenancy.hasNetworks(key)) for (const pod of subnets.podsIn(key)) pods.touch(pod);
+        if (isElsewhere || !tenancy.hasNetworks(key)) for (const pod of subnets.podsIn(key)) pods.touch(pod);
       } else if (kind === "ipPool") {
         const of = object?.subnet ?? tenancy.pools.get(key)?.subnet;
         tenancy.applyPool(key, change === "upsert" ? object : undefined);

@@ -26,7 +26,7 @@ export interface SubnetPodsOptions {
 /** Which pods have their addresses in subnets, and what those wait for who have none. */
 export interface SubnetPods {
   held(key: string): SubnetReservation | undefined;
-  /** Whether it holds addresses of a subnet that is no more, and was never told of them: it can be elsewhere as well. */
+  /** Whether it can't be where it holds addresses; or that is a subnet that is no more, and it was never told of them. */
   isStranded(pod: PodRecord): boolean;
   /** All that hold something. */
   restored(): readonly string[];
@@ -210,7 +210,8 @@ export function createSubnetPods(options: SubnetPodsOptions): SubnetPods {
     },
     isStranded(pod) {
       const held = subnetIpam.reservation(pod.key);
-      if (held === undefined || tenancy.hasNetworks(held.subnet)) return false;
+      if (held === undefined) return false;
+      if (tenancy.hasNetworks(held.subnet)) return subnetIpam.isMisplaced(pod.key);
       return toldSubnet(pod) !== held.subnet;
     },
     credible(pods) {

@@ -26,7 +26,8 @@ export interface Tenancy {
   readonly subnets: ReadonlyMap<string, SubnetRecord>;
   readonly pools: ReadonlyMap<string, IpPoolRecord>;
   applyTenant(name: string, tenant: TenantRecord | undefined): void;
-  applySubnet(name: string, subnet: SubnetRecord | undefined): void;
+  /** @returns whether its pods are on other switches than before */
+  applySubnet(name: string, subnet: SubnetRecord | undefined): boolean;
   applyPool(name: string, pool: IpPoolRecord | undefined): void;
   applyNamespace(name: string, namespace: NamespaceRecord | undefined): void;
   /** Addresses of a node changed. */
@@ -167,8 +168,8 @@ export function createTenancy({ network, subnetIpam, nodes }: TenancyOptions): T
     applySubnet(name, subnet) {
       if (subnet === undefined) subnets.delete(name);
       else subnets.set(name, subnet);
-      subnetIpam.setSubnet(name, subnet && ofCluster(subnet));
       touch();
+      return subnetIpam.setSubnet(name, subnet && ofCluster(subnet));
     },
     applyPool(name, pool) {
       if (pool === undefined) pools.delete(name);

@@ -45,6 +45,8 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
   const denied = new Map<string, SubnetReservation>();
   const keeping = createKeeping(spaceOf);
   const slices = createSlices(infrastructure);
+  /** Subnets by whether they had a switch per node when they were seen last. */
+  const perNode = new Map<string, boolean>();
   const tenants = new Map<string, number>();
   const tenantNumbers = createNumberPool(0, mostTenants);
   /** Before that, what is free isn't known. */
@@ -66,13 +68,28 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
 
   function forgetUnused(subnet: string): void {
     const space = spaces.get(subnet);
-    if (space?.record === undefined && space?.pools.size === 0 && !isInUse(subnet)) spaces.delete(subnet);
+    if (space?.record === undefined && space?.pools.size === 0 && !isInUse(subnet)) {
+      spaces.delete(subnet);
+      perNode.delete(subnet);
+    }
   }
 
   function switchOf({ subnet, node, infrastructure: number }: SubnetReservation): string {
     const record = spaces.get(subnet)?.record;
     if (record !== undefined) return switchKeyOf(subnet, hasSwitchPerNode(record), node);
     return (number === undefined ? undefined : slices.switchOf(sliceOf(number))) ?? subnet;
+  }
+
+  /** A Subnet of another mode has come in one's place: its slices are of other switches, each where the first of its pods is. */
+  function rehome(subnet: string): void {
+    const moved = new Set<number>();
+    for (const [, held] of inOrder(pods)) {
+      if (held.subnet !== subnet || held.infrastructure === undefined) continue;
+      const slice = sliceOf(held.infrastructure);
+      if (moved.has(slice)) continue;
+      moved.add(slice);
+      slices.move(slice, switchOf(held));
+    }
   }
 
   function hold(key: string, reservation: SubnetReservation): void {
@@ -242,8 +259,18 @@ export function createSubnetIpam({ infrastructure }: Pick<NetworkConfig, "infras
     },
     setSubnet(name, subnet) {
       spaceOf(name).setRecord(subnet);
+      const before = perNode.get(name);
+      if (subnet !== undefined) perNode.set(name, hasSwitchPerNode(subnet));
+      const isMoved = before !== undefined && before !== perNode.get(name);
+      if (isMoved) rehome(name);
       fill(name);
       forgetUnused(name);
+      return isMoved;
+    },
+    isMisplaced(key) {
+      const held = pods.get(key);
+      if (held?.infrastructure === undefined) return false;
+      return slices.switchOf(sliceOf(held.infrastructure)) !== switchOf(held);
     },
     setPool(name, pool) {
       const former = subnetOfPool.get(name);

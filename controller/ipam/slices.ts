@@ -13,6 +13,8 @@ export interface Slices {
   release(number: number): void;
   /** A slice is the switch's, though nobody may be in it yet; false when it is another's. */
   claimSlice(switchKey: string, slice: number): boolean;
+  /** Another switch has the slice from now on, with all who are in it. */
+  move(slice: number, switchKey: string): void;
   /** Gives up slices in which nobody is. */
   dropEmpty(): void;
   /** Ascending. */
@@ -45,20 +47,29 @@ export function createSlices(networks: readonly Cidr[]): Slices {
   function begin(switchKey: string, slice: number): true {
     const { first, last } = podNumbers(slice);
     const offset = slice * sliceSize;
-    slices.set(slice, { switchKey, numbers: createNumberPool(first - offset, last - offset + 1) });
+    attach(slice, { switchKey, numbers: createNumberPool(first - offset, last - offset + 1) });
+    return true;
+  }
+
+  function attach(slice: number, known: Slice): void {
+    const { switchKey } = known;
+    slices.set(slice, known);
     bySwitch.set(
       switchKey,
       [...(bySwitch.get(switchKey) ?? []), slice].sort((a, b) => a - b),
     );
-    return true;
   }
 
-  function drop(slice: number, { switchKey }: Slice): void {
+  function detach(slice: number, { switchKey }: Slice): void {
     slices.delete(slice);
-    numbers.release(slice);
     const left = (bySwitch.get(switchKey) ?? []).filter((each) => each !== slice);
     if (left.length === 0) bySwitch.delete(switchKey);
     else bySwitch.set(switchKey, left);
+  }
+
+  function drop(slice: number, known: Slice): void {
+    detach(slice, known);
+    numbers.release(slice);
   }
 
   return {
@@ -85,6 +96,12 @@ export function createSlices(networks: readonly Cidr[]): Slices {
       if (known?.numbers.used === 0) drop(slice, known);
     },
     claimSlice,
+    move(slice, switchKey) {
+      const known = slices.get(slice);
+      if (known === undefined || known.switchKey === switchKey) return;
+      detach(slice, known);
+      attach(slice, { ...known, switchKey });
+    },
     dropEmpty() {
       for (const [slice, known] of [...slices]) if (known.numbers.used === 0) drop(slice, known);
     },

@@ -45,8 +45,13 @@ export interface SubnetIpam {
     tenantNumbers: ReadonlyMap<string, number>,
     slices: ReadonlyMap<string, readonly number[]>,
   ): void;
-  /** What is held stays held, also where the new record has no room for it. */
-  setSubnet(name: string, subnet: SubnetRecord | undefined): void;
+  /**
+   * What is held stays held, also where the new record has no room for it. @returns whether its pods are on other switches than
+   * before, so that some can be misplaced
+   */
+  setSubnet(name: string, subnet: SubnetRecord | undefined): boolean;
+  /** Whether the pod's infrastructure address is of a slice that another switch than the pod's has: it is reached there no more. */
+  isMisplaced(key: string): boolean;
   setPool(name: string, pool: IpPoolRecord | undefined): void;
   /** By an IPAddress object; kept for its holder until it is gone. */
   setKept(name: string, kept: IpAddressRecord | undefined): void;
