@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { namespaces, pods } from "../../../kube/index.ts";
-import { type Lab, startLab } from "../../../lab/index.ts";
 import { cases } from "../../policies/cases/all.ts";
 import { podObject, sceneNamespaces, scenePods } from "../../policies/scene.ts";
-import { type Cluster, openCluster } from "../cluster.ts";
-import { northboundOf } from "../network.ts";
-import { createTruthTable, type TruthTable } from "../policies/measure.ts";
-import { createSettling, type Settling } from "../policies/settle.ts";
-import { buildTown, type LabTown } from "../policies/town.ts";
+import type { Cluster } from "../cluster.ts";
+import { type PolicyLab, startPolicyLab } from "../policies/lab.ts";
 import { createTenant } from "./same-addresses.ts";
 
 /**
@@ -19,11 +15,7 @@ import { createTenant } from "./same-addresses.ts";
 const decoy = "decoy";
 const tracedProbes = 1;
 
-let lab: Lab;
-let cluster: Cluster;
-let settling: Settling;
-let town: LabTown;
-let table: TruthTable;
+let lab: PolicyLab;
 
 /** Pods in the places of the town's, each with the labels of the next. */
 async function createDecoys({ client, untilReady }: Cluster): Promise<void> {
@@ -43,33 +35,27 @@ async function createDecoys({ client, untilReady }: Cluster): Promise<void> {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ name: "tenant-policies", nodes: 2, demoPods: false });
-  cluster = await openCluster(lab.kubeconfig);
-  await createTenant(cluster, "town", Object.keys(sceneNamespaces));
-  await createTenant(cluster, decoy, [decoy]);
-  await createDecoys(cluster);
-  town = await buildTown(lab, cluster);
-  settling = await createSettling(northboundOf(lab), "default");
-  table = await createTruthTable(lab, town, settling);
+  lab = await startPolicyLab("tenant-policies", async (cluster) => {
+    await createTenant(cluster, "town", Object.keys(sceneNamespaces));
+    await createTenant(cluster, decoy, [decoy]);
+    await createDecoys(cluster);
+  });
 });
 
 afterAll(async () => {
-  console.info(table?.figures());
-  await settling?.close();
-  await cluster?.close();
   await lab?.down();
 });
 
 it("has two tenants whose pods have the same addresses", () => {
   const own = scenePods.filter(({ hostNetwork }) => hostNetwork !== true);
-  const ofTown = own.flatMap(({ key }) => town.places.ownAddresses?.(key) ?? []);
-  const ofDecoys = own.flatMap(({ key }) => town.places.ownAddresses?.(`${decoy}/${key.replace("/", "-")}`) ?? []);
+  const ofTown = own.flatMap(({ key }) => lab.town.places.ownAddresses?.(key) ?? []);
+  const ofDecoys = own.flatMap(({ key }) => lab.town.places.ownAddresses?.(`${decoy}/${key.replace("/", "-")}`) ?? []);
   expect(ofTown).toHaveLength(2 * own.length);
   expect(ofTown.toSorted()).toEqual(ofDecoys.toSorted());
 });
 
 describe("on the wire, inside a tenant", () => {
   it.each(cases)("$name", async ({ name, passes: _p, drops: _d, ...state }) => {
-    expect(await table.measure(name, state, tracedProbes)).toBe("");
+    expect(await lab.table.measure(name, state, tracedProbes)).toBe("");
   });
 });
