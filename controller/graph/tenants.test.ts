@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { cidrOf, contains, parseAddress, parseAddressWithPrefix } from "../ipam/address.ts";
 import { createIpam } from "../ipam/ipam.ts";
 import { parseNetworkConfig } from "../ipam/network-config.ts";
 import { projectEndpointSlice } from "../state/endpoint-slice.ts";
@@ -295,6 +296,33 @@ describe("the graph with tenants", () => {
     remove("pod", "red/a");
     flush();
     expect(graph.conditions("Tenant", "red")?.isInUse).toBe(false);
+  });
+
+  it.each([
+    ["PerNode", "Cluster"],
+    ["Cluster", "PerNode"],
+  ])("leads to pods that are in a Subnet when one of another mode takes its place: %s, then %s", (former, next) => {
+    const { graph, tenant, subnet, pod, flush } = world();
+    tenant("red", { namespaces: { names: ["red"] } });
+    subnet("red", { tenant: "red", mode: former, cidrs: ["10.9.0.0/16"] });
+    pod("red/a", "n1");
+    pod("red/b", "n2");
+    flush();
+    const before = graph.podNetwork("red/a")?.infrastructure;
+    subnet("red", { tenant: "red", mode: next, cidrs: ["10.9.0.0/16"] });
+    flush();
+    // Who can keep its addresses does.
+    expect(graph.podNetwork("red/a")?.infrastructure).toEqual(before);
+    for (const [name, node] of [
+      ["a", "n1"],
+      ["b", "n2"],
+    ]) {
+      const place = next === "Cluster" ? "red" : `red@${node}`;
+      const rows = graph.bundleOf(`Subnet/${place}`)?.rows ?? [];
+      const prefixes = rows.flatMap(({ columns }) => parseAddressWithPrefix(String(columns.ip_prefix)) ?? []);
+      const address = parseAddress(graph.podNetwork(`red/${name}`)?.infrastructure?.[0]?.split("/")[0] ?? "");
+      expect(prefixes.some((prefix) => address && contains(cidrOf(prefix, prefix.prefixLength), address))).toBe(true);
+    }
   });
 
   it("keeps a physical network while a pod of a Subnet on it has an address", () => {
