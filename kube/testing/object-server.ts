@@ -75,6 +75,8 @@ export async function startObjectServer(): Promise<ObjectServer> {
   let history: Change[] = [];
   let compactedTo = 0;
   let listTokensSince = 0;
+  /** By version, what lists that have further pages began with. */
+  const snapshots = new Map<number, ReadonlyMap<string, StoredObject>>();
   const watchers = new Set<Watcher>();
   const interceptors: { readonly matches: (request: ReceivedRequest) => boolean; readonly handle: Handler }[] = [];
 
@@ -134,9 +136,12 @@ export async function startObjectServer(): Promise<ObjectServer> {
       return;
     }
     const from = fresh ? 0 : start;
-    const all = [...objects].filter(([path]) => within(pathname, path)).map(([, object]) => object);
+    // Further pages are of the state that the first one was of, whatever has changed since.
+    const state = fresh ? objects : (snapshots.get(since) ?? objects);
+    const all = [...state].filter(([path]) => within(pathname, path)).map(([, object]) => object);
     const end = limit > 0 ? from + limit : all.length;
     const next = end < all.length ? `${fresh ? version : since}.${end}` : "";
+    if (fresh && next !== "") snapshots.set(version, new Map(objects));
     answerJson(response, 200, {
       kind: "List",
       metadata: { resourceVersion: String(fresh ? version : since), ...(next === "" ? {} : { continue: next }) },
@@ -215,12 +220,14 @@ export async function startObjectServer(): Promise<ObjectServer> {
         history = [];
         compactedTo = version;
         listTokensSince = version + 1;
+        snapshots.clear();
       },
       save: (): ServerState => ({ version, objects: new Map(objects) }),
       restore(state: ServerState) {
         objects = new Map(state.objects);
         version = state.version;
         history = history.filter((change) => change.version <= version);
+        snapshots.clear();
       },
       intercept(matches: (request: ReceivedRequest) => boolean, handle: Handler) {
         interceptors.push({ matches, handle });
