@@ -32,6 +32,27 @@ export interface ProbeResult {
 /** A first packet can be lost while a neighbour is being resolved, so a question without a handshake is asked again then. */
 export const repeatsMs = [150, 450, 900] as const;
 
+/**
+ * Concludes that nothing came in time. Time in which this process stood still is no silence: its timers are due then
+ * before it has read what came meanwhile, so it waits that long again, once, and reads before it concludes.
+ * @returns ends the wait
+ */
+export function afterSilence(timeoutMs: number, conclude: () => void): () => void {
+  const started = performance.now();
+  let immediate: NodeJS.Immediate | undefined;
+  const readThenConclude = () => {
+    immediate = setImmediate(conclude);
+  };
+  let timer = setTimeout(() => {
+    const lateMs = performance.now() - started - timeoutMs;
+    timer = setTimeout(readThenConclude, Math.min(lateMs, timeoutMs));
+  }, timeoutMs);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(immediate);
+  };
+}
+
 /** What a probe server tells its client, as JSON. */
 export interface ProbeAnswer {
   readonly peer: string;

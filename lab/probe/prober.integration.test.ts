@@ -87,6 +87,15 @@ describe("a prober", () => {
     );
   });
 
+  it.each(["tcp", "udp", "sctp"] as const)(
+    "takes no time in which it stood still for silence (%s)",
+    async (protocol) => {
+      const asked = ask(protocol, addresses.ipv4, 80, 50);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+      expect(await asked).toMatchObject({ verdict: "connected", peer: "default/right" });
+    },
+  );
+
   it("says what is wrong with a question", async () => {
     expect(await ask("tcp", addresses.ipv4)).toMatchObject({ verdict: "error" });
     expect(

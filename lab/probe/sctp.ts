@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { isIPv4 } from "node:net";
 import { internetProtocol, openConnectingSocket, openRawSocket, SystemCallError, socketType } from "./libc.ts";
-import { type ProbeRequest, type ProbeResult, readAnswer, repeatsMs, verdictOfError } from "./probe.ts";
+import { afterSilence, type ProbeRequest, type ProbeResult, readAnswer, repeatsMs, verdictOfError } from "./probe.ts";
 import type { ProbeServers } from "./prober.ts";
 import { createRawSockets, sendRaw } from "./raw-socket.ts";
 import {
@@ -94,7 +94,9 @@ export function createSctpEndpoints(): SctpEndpoints {
     return new Promise((resolve) => {
       const started = performance.now();
       const timers: NodeJS.Timeout[] = [];
+      const endWait = afterSilence(timeoutMs, () => finish({ verdict: "dropped" }));
       const finish = (result: ProbeResult) => {
+        endWait();
         for (const timer of timers) clearTimeout(timer);
         sockets.remove(fd);
         resolve(result);
@@ -117,7 +119,6 @@ export function createSctpEndpoints(): SctpEndpoints {
         },
         error: (error) => finish(verdictOfError(error)),
       });
-      timers.push(setTimeout(() => finish({ verdict: "dropped" }), timeoutMs));
       for (const afterMs of repeatsMs) if (afterMs < timeoutMs) timers.push(setTimeout(send, afterMs));
       send();
     });

@@ -2,7 +2,7 @@ import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 
 import { Server, Socket } from "node:net";
 import { plainAddress } from "./address.ts";
 import { openBoundSocket, openConnectingSocket, socketType } from "./libc.ts";
-import { type ProbeRequest, type ProbeResult, readAnswer, verdictOfError } from "./probe.ts";
+import { afterSilence, type ProbeRequest, type ProbeResult, readAnswer, verdictOfError } from "./probe.ts";
 
 const request = "GET /probe HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n";
 /** An answer of a probe server fits in this; a chattier peer is not read further. */
@@ -25,7 +25,7 @@ export function probeTcp({ namespace, to, port = 0, timeoutMs }: ProbeRequest): 
     let connectedAfterMs: number | undefined;
     let received = "";
     const finish = (result: ProbeResult) => {
-      clearTimeout(timer);
+      endWait();
       socket.destroy();
       resolve(result);
     };
@@ -34,9 +34,8 @@ export function probeTcp({ namespace, to, port = 0, timeoutMs }: ProbeRequest): 
       ...readAnswer(received.slice(received.indexOf("\r\n\r\n") + 4)),
       rttMs: connectedAfterMs ?? performance.now() - started,
     });
-    const timer = setTimeout(
-      () => finish(connectedAfterMs === undefined ? { verdict: "dropped" } : connected()),
-      timeoutMs,
+    const endWait = afterSilence(timeoutMs, () =>
+      finish(connectedAfterMs === undefined ? { verdict: "dropped" } : connected()),
     );
     socket.on("error", (error) => finish(connectedAfterMs === undefined ? verdictOfError(error) : connected()));
     socket.on("data", (chunk) => {
@@ -74,6 +73,8 @@ export function serveTcp(
     const sourceSeen = plainAddress(incoming.socket.remoteAddress ?? "");
     response.end(JSON.stringify({ peer: identity, sourceSeen }));
   });
+  // A connection on which a fault cut the packets is silent, not idle: its end is its client's to choose.
+  http.keepAliveTimeout = 0;
   const connections = new Set<Socket>();
   const servers = addresses.flatMap((address) =>
     ports.map((port) => {

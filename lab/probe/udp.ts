@@ -2,7 +2,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { isIPv4 } from "node:net";
 import { plainAddress } from "./address.ts";
 import { internetProtocol, openBoundSocket, openUnboundSocket, socketType } from "./libc.ts";
-import { type ProbeRequest, type ProbeResult, readAnswer, repeatsMs, verdictOfError } from "./probe.ts";
+import { afterSilence, type ProbeRequest, type ProbeResult, readAnswer, repeatsMs, verdictOfError } from "./probe.ts";
 
 function adopt(fd: number, address: string): Socket {
   return createSocket({ type: isIPv4(address) ? "udp4" : "udp6" }).bind({ fd });
@@ -27,8 +27,10 @@ export function askByDatagram(
   return new Promise((resolve) => {
     const started = performance.now();
     const socket = adopt(fd, to);
-    const timers = [setTimeout(() => finish({ verdict: "dropped" }), timeoutMs)];
+    const timers: NodeJS.Timeout[] = [];
+    const endWait = afterSilence(timeoutMs, () => finish({ verdict: "dropped" }));
     const finish = (result: ProbeResult) => {
+      endWait();
       for (const timer of timers) clearTimeout(timer);
       timers.length = 0;
       socket.removeAllListeners("message");
