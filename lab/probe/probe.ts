@@ -44,7 +44,8 @@ export function afterSilence(timeoutMs: number, conclude: () => void): () => voi
     immediate = setImmediate(conclude);
   };
   let timer = setTimeout(() => {
-    const lateMs = performance.now() - started - timeoutMs;
+    // A timer may come a fraction of a millisecond early.
+    const lateMs = Math.max(0, performance.now() - started - timeoutMs);
     timer = setTimeout(readThenConclude, Math.min(lateMs, timeoutMs));
   }, timeoutMs);
   return () => {
