@@ -250,6 +250,8 @@ describe("bad input", () => {
     await createService("unreachable");
     await writeSlice("unreachable", [scene.podAddress("b1", "ipv4"), "127.0.0.1", "224.0.0.5"]);
     expect(await untilEvent("unreachable", "InvalidEndpoint")).toContain("127.0.0.1");
+    // What is said may be said before the rest is on every node.
+    await expect.poll(() => peerOf("unreachable"), { timeout: 10_000, interval: 100 }).toBe("default/b1");
     for (let asked = 0; asked < 8; asked += 1) expect(await peerOf("unreachable")).toBe("default/b1");
     await deleteService("unreachable");
   });
