@@ -169,8 +169,9 @@ describe("a provider network on a node", () => {
   it("keeps the node's address for an uplink that is gone, also when it is to be undone itself", async () => {
     host.putProviderNetwork("violet", { uplinks: ["p5", "p6"] });
     host.inNode("ip", "link", "delete", "p5");
-    await host.until("violet says so", () => !isReady("violet"));
-    expect(host.statuses.get("violet")).toMatchObject({ message: expect.stringContaining("p5 is gone") });
+    // What was at work on it when it went may say so first, in the kernel's words.
+    await host.until("violet says so", () => JSON.stringify(host.statuses.get("violet") ?? {}).includes("p5 is gone"));
+    expect(isReady("violet")).toBe(false);
     host.putProviderNetwork("violet", undefined);
     await host.until("it is mapped no more", () => !mappings().includes("violet"));
     expect(addresses("br-violet")).toEqual(["198.18.5.11/24"]);
@@ -251,7 +252,10 @@ describe("a provider network on a node", () => {
     const address = "198.18.6.11/24";
     for (let turn = 0; turn < 20 && isReady("red"); turn += 1) {
       host.inNode("ip", "address", "add", address, "dev", "p1");
-      await host.until("it is noticed", () => addresses("br-red").includes(address) || !isReady("red"));
+      await host.until(
+        "it has moved, or is let be",
+        () => (addresses("br-red").includes(address) && !addresses("p1").includes(address)) || !isReady("red"),
+      );
       if (isReady("red")) host.inNode("ip", "address", "delete", address, "dev", "br-red");
     }
     expect(host.statuses.get("red")).toMatchObject({ message: expect.stringContaining("p1 again and again") });
