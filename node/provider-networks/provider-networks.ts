@@ -278,6 +278,11 @@ export function createProviderNetworks(options: ProviderNetworksOptions): Provid
           else statuses.set(name, status);
         } catch (error) {
           failures.push(error);
+          // An uplink went in the midst of it: the next look, which that brings, says so, and what it means.
+          if (plan.kind !== "refused" && plan.links.some((link) => getLink(socket, link.name) === undefined)) {
+            early.add(name);
+            continue;
+          }
           const message = error instanceof Error ? error.message : String(error);
           statuses.set(name, { ready: false, message: message.slice(0, mostCharacters) });
         }
