@@ -43,14 +43,8 @@ type Planned = { readonly probe: Probe; readonly expected: MatrixCell["expected"
 const lookupsAtOnce = 4;
 /** The resolver of a pod asks again after 5 s. */
 const lookupTimeoutMs = 7000;
-/**
- * A first packet may be lost while neighbours are resolved, so what fails is asked again; on a machine that is slow
- * for so many connections at once also by fewer at once, with more time for TCP to send again what got lost.
- */
-const repeats: readonly { readonly atOnce?: number; readonly timeoutMs?: number }[] = [
-  {},
-  { atOnce: 100, timeoutMs: 4000 },
-];
+/** A first packet may be lost while neighbours are resolved, so what fails is asked again so often. */
+const repeats = 2;
 
 /**
  * Measures every way that the default network promises: pod to pod, node to pod and back without NAT, pod to the
@@ -66,19 +60,14 @@ export async function measureMatrix(layout: Layout): Promise<Matrix> {
     layout,
     planned.map(({ probe }) => probe),
   );
-  for (const { atOnce, timeoutMs } of repeats) {
+  for (let repeat = 0; repeat < repeats; repeat += 1) {
     const failed = planned.flatMap((plan, index) => (isFine(plan, outcomes[index]) ? [] : [index]));
     if (failed.length === 0) break;
     const again = await runProbes(
       layout,
-      failed.flatMap((index) => {
-        const probe = planned[index]?.probe;
-        return probe === undefined ? [] : { ...probe, timeoutMs: timeoutMs ?? probe.timeoutMs };
-      }),
-      atOnce,
+      failed.flatMap((index) => planned[index]?.probe ?? []),
     );
-    const found = new Map(failed.map((index, position) => [index, again[position]]));
-    outcomes = outcomes.map((outcome, index) => found.get(index) ?? outcome);
+    outcomes = outcomes.map((outcome, index) => again[failed.indexOf(index)] ?? outcome);
   }
   const cells = planned.map((plan, index): MatrixCell => {
     const { probe, expected, family } = plan;

@@ -4,19 +4,14 @@ import { type Layout, outsideHosts, paths } from "../topology/layout.ts";
 import type { Probe, ProbeOutcome } from "./probe-spec.ts";
 import { createWhereabouts, type Whereabouts } from "./whereabouts.ts";
 
-/** Per host, which begins them in groups. */
+/** Per host: more would measure the machine's queues instead of the network. */
 const probesAtOnce = 500;
 
 /**
- * Sends probes by the long-lived prober of the host on which they begin.
- * @param atOnce how many go at once from each host
+ * Sends probes, up to 500 at once from each host, by the long-lived prober of the host on which they begin.
  * @returns the outcomes in the order of the probes; what can't be sent is an outcome too (`error`)
  */
-export async function runProbes(
-  layout: Layout,
-  probes: readonly Probe[],
-  atOnce = probesAtOnce,
-): Promise<readonly ProbeOutcome[]> {
+export async function runProbes(layout: Layout, probes: readonly Probe[]): Promise<readonly ProbeOutcome[]> {
   const where = createWhereabouts(layout);
   try {
     const outcomes = new Array<ProbeOutcome>(probes.length);
@@ -35,8 +30,8 @@ export async function runProbes(
     );
     await Promise.all(
       [...bySocket].map(async ([socket, batch]) => {
-        for (let start = 0; start < batch.length; start += atOnce) {
-          const part = batch.slice(start, start + atOnce);
+        for (let start = 0; start < batch.length; start += probesAtOnce) {
+          const part = batch.slice(start, start + probesAtOnce);
           const results = await ask(socket, part);
           for (const [position, { index }] of part.entries())
             outcomes[index] = results[position] ?? { verdict: "error", error: "the prober gave no answer" };
