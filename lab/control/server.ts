@@ -7,9 +7,9 @@ import { type ControlProbe, type ControlResult, controlProbe } from "./protocol.
 
 const longestBodyBytes = 16 * 1024 * 1024;
 /**
- * A port of the userspace datapath holds some 270 small packets, and each new connection needs vswitchd's thought: of
- * more that begin at once some packets would be lost, and the queues measured instead of the network. So the next
- * group begins when the one before has its answers or, as silence may be what is asked about, after a while.
+ * Of hundreds of connections that begin at once some lose packets in the userspace datapath, and wait for TCP to send
+ * them again: the machine's queues would be measured instead of the network. So the next group begins when the one
+ * before has its answers or, as silence may be what is asked about, after a while.
  */
 const groupSize = 32;
 const groupMs = 15;
