@@ -13,7 +13,7 @@ describe.each([
     "the rows and why say what the specifications say, for each of their lines",
     () => {
       const before = counts.judgedInTenants;
-      expectNoneInCases(newTown(), own);
+      expectNoneInCases(newTown, own);
       expect(counts.judgedInTenants - before).toBeGreaterThan(own.length * ownAsks.length * 0.9);
     },
     timeoutMs,
