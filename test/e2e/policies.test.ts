@@ -26,3 +26,8 @@ describe("on the wire", () => {
     expect(await lab.table.measure(name, state, tracedProbes)).toBe("");
   });
 });
+
+it("has been tried in the state of each case, of which ovn-trace followed 160 packets", () => {
+  expect(lab.table.counts.states).toBe(cases.length);
+  expect(lab.table.counts.traces).toBeGreaterThanOrEqual(160);
+});
