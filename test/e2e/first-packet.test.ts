@@ -273,22 +273,24 @@ describe("bad input", () => {
 
 /**
  * One TCP connection from pod to pod on which a request goes every 50 ms until `stop` is called; the outcome comes
- * when all are answered, TCP having sent again what faults swallowed, or when the connection broke.
+ * when all are answered, TCP having sent again what faults swallowed, when the connection broke, or after 20 s.
  */
 async function longConnection(from: string, to: string): Promise<{ stop(): Promise<Record<string, number>> }> {
   const { namespace } = await placeOf(lab.layout, from);
   const script = `
     const socket = require("node:net").connect(8080, "${to}");
     let sent = 0, answered = 0, broken = 0, isEnding = false;
-    const endWhenDone = () => {
-      if (!isEnding || (answered < sent && broken === 0)) return;
+    const end = () => {
       process.stdout.write(JSON.stringify({ sent, answered, broken }) + "\\n", () => process.exit(0));
+    };
+    const endWhenDone = () => {
+      if (isEnding && (answered === sent || broken > 0)) end();
     };
     socket.on("connect", () => process.stdout.write("connected\\n"));
     socket.on("data", (chunk) => { answered += chunk.toString().split("}").length - 1; endWhenDone(); });
     for (const event of ["error", "close", "end"]) socket.on(event, () => { broken += 1; endWhenDone(); });
     const asking = setInterval(() => { sent += 1; socket.write("GET /probe HTTP/1.1\\r\\nHost: probe\\r\\n\\r\\n"); }, 50);
-    process.stdin.on("data", () => { isEnding = true; clearInterval(asking); endWhenDone(); });`;
+    process.stdin.on("data", () => { isEnding = true; clearInterval(asking); setTimeout(end, 20_000); endWhenDone(); });`;
   const child = spawn("nsenter", [`--net=${namespace}`, process.execPath, "--eval", script], {
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -79,20 +79,6 @@ async function rowsOf(name: string): Promise<readonly string[]> {
   return rows.filter(({ owner }) => isOf(name, owner)).map(({ table, row }) => `${table} ${String(row._uuid)}`);
 }
 
-/** Resolves half a second after every node has the rows that send nobody new to these pods of a service. */
-async function untilLeft(name: string, pods: readonly string[]): Promise<void> {
-  const left = pods.flatMap((pod) => [`${scene.podAddress(pod, "ipv4")}:`, `[${scene.podAddress(pod, "ipv6")}]:`]);
-  const isWritten = async () => {
-    const rows = [...(await readOurRows(northboundOf(lab))).values()].filter(({ owner }) => isOf(name, owner));
-    const backends = rows.flatMap(({ row }) => [...((row.vips ?? new Map()) as ReadonlyMap<string, string>).values()]);
-    return !left.some((start) => backends.some((list) => list.split(",").some((one) => one.startsWith(start))));
-  };
-  await expect.poll(isWritten, { timeout: 30_000, interval: 100 }).toBe(true);
-  await lab.exec("central", ["ovn-nbctl", "--timeout=30", "--wait=hv", "sync"]);
-  // Flows of packets that are on their way outlive their rules in the datapath for some 100 ms.
-  await delay(500);
-}
-
 /** Resolves with the messages of Events of this reason about a service. */
 async function untilEvent(name: string, reason: string): Promise<string> {
   let message = "";
@@ -485,7 +471,7 @@ describe("a rolling update of 50 pods under load", () => {
         ...leaving.map((pod) => ({ pod, ready: false, serving: true, terminating: true })),
       ]);
       // As long as a pod's preStop hook usually waits, in small: who has begun to connect gets through.
-      await Promise.all([delay(2000), untilLeft("rolling", leaving)]);
+      await delay(2000);
       for (const pod of leaving) endedOnPurpose.add(`default/${pod}`);
       await scene.writeSlices("rolling", slicesOf(...fresh.slice(0, done + step), ...old.slice(done + step)));
       await Promise.all(leaving.map((pod) => cluster.delete(`default/${pod}`)));
